@@ -1,0 +1,4 @@
+//! Certified Lipschitz bounds of neural networks.
+
+pub mod network;
+pub mod numeric;

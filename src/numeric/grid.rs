@@ -1,0 +1,98 @@
+//! When floating-point sums of products are exact.
+//!
+//! If all entries of `A` are integer multiples of `2^a` and all entries of `B` of `2^b`, every
+//! partial sum of a dot product is a multiple of `2^(a+b)`; while the sum of the absolute products
+//! stays below `2^53 * 2^(a+b)` each of them is a floating-point number, so nothing is ever
+//! rounded, in any order of summation. Networks with dyadic or quantised weights (the `x^2`
+//! networks of Pintore and Despres, 8-bit weights, pooling by averages over 2x2 windows) are
+//! computed without any error this way, and their bounds come out as the numbers of the
+//! publications, digit for digit.
+
+use super::rounding::power_of_two;
+
+/// A grid that contains a set of numbers: all are multiples of `2^step` and at most `max` in
+/// absolute value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grid {
+    /// The largest `e` such that every number is an integer multiple of `2^e`; `i32::MAX` when all
+    /// are zero.
+    pub step: i32,
+    /// The largest absolute value (`+inf` where a number is not finite).
+    pub max: f64,
+}
+
+impl Grid {
+    /// The grid of the number zero alone.
+    pub const ZERO: Grid = Grid { step: i32::MAX, max: 0.0 };
+
+    /// The grid of the given numbers.
+    pub fn of<'a>(values: impl IntoIterator<Item = &'a f64>) -> Grid {
+        let mut grid = Grid::ZERO;
+        for &x in values {
+            grid.include(x);
+        }
+        grid
+    }
+
+    fn include(&mut self, x: f64) {
+        if x == 0.0 {
+            return;
+        }
+        let bits = x.to_bits() & !(1 << 63);
+        if !x.is_finite() {
+            *self = Grid { step: i32::MIN, max: f64::INFINITY };
+            return;
+        }
+        let biased = (bits >> 52) as i32;
+        let fraction = bits & ((1 << 52) - 1);
+        let step = if biased == 0 {
+            fraction.trailing_zeros() as i32 - 1074
+        } else {
+            // With the implicit leading bit, which is the lowest one of a power of two.
+            (fraction | 1 << 52).trailing_zeros() as i32 + biased - 1075
+        };
+        self.step = self.step.min(step);
+        self.max = self.max.max(x.abs());
+    }
+
+    /// Whether dot products of `terms` products of a number of `self` and one of `other` are
+    /// computed without any rounding error, in every order of summation, fused or not.
+    pub fn exact_products(self, other: Grid, terms: usize) -> bool {
+        if self.step == i32::MAX || other.step == i32::MAX {
+            return true;
+        }
+        let Some(step) = self.step.checked_add(other.step) else { return false };
+        // A multiple of 2^step below 2^53 * 2^step has 53 significant bits at most. 2^52 in place
+        // of 2^53 absorbs the rounding of the left side.
+        (-1074..=900).contains(&step)
+            && terms as f64 * self.max * other.max <= power_of_two(52) * power_of_two(step)
+    }
+
+    /// Whether sums of `terms` numbers of this grid are computed without any rounding error.
+    pub fn exact_sums(self, terms: usize) -> bool {
+        self.exact_products(Grid { step: 0, max: 1.0 }, terms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_the_lowest_bits() {
+        assert_eq!(Grid::of(&[1.0, 0.25, -3.0]), Grid { step: -2, max: 3.0 });
+        assert_eq!(Grid::of(&[0.0]), Grid::ZERO);
+        assert_eq!(Grid::of(&[5e-324]).step, -1074);
+        assert_eq!(Grid::of(&[0.1]).step, -55); // 0.1 = 3602879701896397 * 2^-55
+    }
+
+    #[test]
+    fn exactness_stops_at_53_bits() {
+        let integers = Grid { step: 0, max: 1000.0 };
+        assert!(integers.exact_products(integers, 4_000_000_000));
+        assert!(!integers.exact_products(integers, 10_000_000_000));
+        let tenth = Grid::of(&[0.1]);
+        assert!(!tenth.exact_products(tenth, 1));
+        assert!(!Grid::of(&[f64::INFINITY]).exact_products(integers, 1));
+    }
+}

@@ -1,0 +1,284 @@
+//! Directed rounding of single operations, and the constants of a-priori error analysis.
+//!
+//! The processor rounds to nearest; the sign of the rounding error is then recovered without error
+//! (`TwoSum` of Knuth, a fused multiply-add for products, quotients and roots), so that a result
+//! is moved by one unit in the last place only where it is inexact. An exact result stays exact.
+
+/// The unit roundoff of `f64`, `u = 2^-53`: rounding to nearest has a relative error of at most `u`.
+pub const UNIT_ROUNDOFF: f64 = f64::EPSILON / 2.0;
+
+/// The smallest positive `f64`, `2^-1074`. A product that underflows is off by at most half of it.
+pub const MIN_SUBNORMAL: f64 = 5e-324;
+
+/// Below this a product's rounding error may itself underflow (`2^-1022 * 2^53 = 2^-969`).
+const RESIDUAL_SAFE: f64 = f64::MIN_POSITIVE / UNIT_ROUNDOFF;
+
+/// `gamma_n = n u / (1 - n u)`, rounded up (Higham, "Accuracy and Stability of Numerical
+/// Algorithms", 2nd ed., section 3.1). `+inf` when `n u >= 1/2`.
+pub fn gamma(n: usize) -> f64 {
+    let nu = n as f64 * UNIT_ROUNDOFF;
+    if nu < 0.5 {
+        // Relative error of the two operations: below 3u < 4 EPSILON / 2.
+        nu / (1.0 - nu) * (1.0 + 4.0 * f64::EPSILON)
+    } else {
+        f64::INFINITY
+    }
+}
+
+/// `x`, with NaN replaced by `+inf`: the form in which an upper bound may be compared.
+pub fn upper(x: f64) -> f64 {
+    if x.is_nan() { f64::INFINITY } else { x }
+}
+
+/// `x`, with NaN replaced by `-inf`: the form in which a lower bound may be compared.
+pub fn lower(x: f64) -> f64 {
+    if x.is_nan() { f64::NEG_INFINITY } else { x }
+}
+
+/// The larger of two upper bounds; NaN counts as `+inf`.
+pub fn max_up(a: f64, b: f64) -> f64 {
+    upper(a).max(upper(b))
+}
+
+/// The rounding error of `s = fl(a + b)`, exactly (Knuth's `TwoSum`), unless something overflowed.
+fn sum_error(a: f64, b: f64, s: f64) -> f64 {
+    let bb = s - a;
+    (a - (s - bb)) + (b - bb)
+}
+
+/// An upper bound of `a + b`; exact where `a + b` is a floating-point number.
+pub fn add_up(a: f64, b: f64) -> f64 {
+    let s = a + b;
+    let e = sum_error(a, b, s);
+    if e > 0.0 || e.is_nan() { upper(s.next_up()) } else { upper(s) }
+}
+
+/// A lower bound of `a + b`; exact where `a + b` is a floating-point number.
+pub fn add_down(a: f64, b: f64) -> f64 {
+    -add_up(-a, -b)
+}
+
+/// An upper bound of `a - b`; exact where `a - b` is a floating-point number.
+pub fn sub_up(a: f64, b: f64) -> f64 {
+    add_up(a, -b)
+}
+
+/// A lower bound of `a - b`; exact where `a - b` is a floating-point number.
+pub fn sub_down(a: f64, b: f64) -> f64 {
+    -add_up(-a, b)
+}
+
+/// An upper bound of `a * b`; exact where `a * b` is a floating-point number that is not tiny.
+pub fn mul_up(a: f64, b: f64) -> f64 {
+    if a == 0.0 || b == 0.0 {
+        return 0.0;
+    }
+    let p = a * b;
+    if p.abs() < RESIDUAL_SAFE {
+        return upper(p.next_up());
+    }
+    if a.mul_add(b, -p) > 0.0 { upper(p.next_up()) } else { upper(p) }
+}
+
+/// A lower bound of `a * b`; exact where `a * b` is a floating-point number that is not tiny.
+pub fn mul_down(a: f64, b: f64) -> f64 {
+    -mul_up(-a, b)
+}
+
+/// An upper bound of `a / b`; exact where the quotient is a floating-point number that is not tiny.
+pub fn div_up(a: f64, b: f64) -> f64 {
+    let q = a / b;
+    if a == 0.0 && b != 0.0 {
+        return 0.0;
+    }
+    // The residual a - q b of a correctly rounded quotient is representable unless it underflows.
+    if !q.is_finite() || a.abs() < RESIDUAL_SAFE || q.abs() < f64::MIN_POSITIVE {
+        return upper(q.next_up());
+    }
+    let r = (-q).mul_add(b, a);
+    let low = if b > 0.0 { r > 0.0 } else { r < 0.0 };
+    if low || r.is_nan() { upper(q.next_up()) } else { q }
+}
+
+/// A lower bound of `a / b`; exact where the quotient is a floating-point number that is not tiny.
+pub fn div_down(a: f64, b: f64) -> f64 {
+    -div_up(-a, b)
+}
+
+/// An upper bound of the square root of `x`, for a number `x` that is itself an upper bound: a
+/// negative `x` gives 0, NaN gives `+inf`.
+pub fn sqrt_up(x: f64) -> f64 {
+    if x.is_nan() {
+        return f64::INFINITY;
+    }
+    if x <= 0.0 {
+        return 0.0;
+    }
+    let r = x.sqrt();
+    if x < RESIDUAL_SAFE || (-r).mul_add(r, x) > 0.0 { upper(r.next_up()) } else { r }
+}
+
+/// A lower bound of the square root of `x`; 0 for a negative `x`.
+pub fn sqrt_down(x: f64) -> f64 {
+    if x.is_nan() || x <= 0.0 {
+        return 0.0;
+    }
+    let r = x.sqrt();
+    if x < RESIDUAL_SAFE || (-r).mul_add(r, x) < 0.0 { r.next_down().max(0.0) } else { r }
+}
+
+/// `2^e`, exactly, for `-1074 <= e <= 1023`; 0 below and `+inf` above.
+pub fn power_of_two(e: i32) -> f64 {
+    if e > 1023 {
+        f64::INFINITY
+    } else if e >= -1022 {
+        f64::from_bits(((e + 1023) as u64) << 52)
+    } else if e >= -1074 {
+        f64::from_bits(1u64 << (e + 1074))
+    } else {
+        0.0
+    }
+}
+
+/// An upper bound of `x * 2^e`, for any `e`; exact unless the result is subnormal or overflows.
+pub fn scale_up(mut x: f64, mut e: i32) -> f64 {
+    if x == 0.0 || x.is_nan() || x.is_infinite() {
+        return upper(x);
+    }
+    while e > 1000 {
+        x = multiply_power_up(x, 1000);
+        e -= 1000;
+        if x == f64::INFINITY || x == f64::MIN {
+            return x;
+        }
+    }
+    // Scaling down stays exact while the number is normal; a positive number that vanishes below
+    // the subnormal range is rounded up to the least of them.
+    while e < -1000 {
+        x = multiply_power_up(x, -1000);
+        e += 1000;
+        if x.abs() <= MIN_SUBNORMAL {
+            return x;
+        }
+    }
+    multiply_power_up(x, e)
+}
+
+/// `x * 2^e` rounded up, for `|e| <= 1000`.
+fn multiply_power_up(x: f64, e: i32) -> f64 {
+    let y = x * power_of_two(e);
+    if y == f64::NEG_INFINITY {
+        return f64::MIN;
+    }
+    if y.abs() < f64::MIN_POSITIVE && y * power_of_two(-e) != x { y.next_up() } else { y }
+}
+
+/// A lower bound of `x * 2^e`, for any `e`.
+pub fn scale_down(x: f64, e: i32) -> f64 {
+    -scale_up(-x, e)
+}
+
+/// The exponent `e` with `2^e <= |x| < 2^(e+1)`, for a finite `x != 0`.
+pub fn exponent(x: f64) -> i32 {
+    let bits = x.abs().to_bits();
+    let biased = (bits >> 52) as i32;
+    if biased > 0 { biased - 1023 } else { -1011 - bits.leading_zeros() as i32 }
+}
+
+/// An upper bound of the exact sum of nonnegative numbers, exact where every partial sum is.
+pub fn sum_up(values: impl IntoIterator<Item = f64>) -> f64 {
+    values.into_iter().fold(0.0, add_up)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dashu::rational::RBig;
+    use proptest::prelude::{any, prop_assert, prop_assume, proptest};
+
+    fn exact(x: f64) -> RBig {
+        RBig::try_from(x).expect("a finite number is a rational")
+    }
+
+    /// Valid and tight: `up` is not below the exact value, and the number before it is.
+    fn is_least_upper(up: f64, value: &RBig) -> bool {
+        up.is_infinite() || (exact(up) >= *value && exact(up.next_down()) < *value)
+    }
+
+    fn is_upper(up: f64, value: &RBig) -> bool {
+        up == f64::INFINITY || exact(up) >= *value
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_rounded_to_the_next_number_above(a in any::<f64>(), b in any::<f64>()) {
+            prop_assume!(a.is_finite() && b.is_finite());
+            let s = exact(a) + exact(b);
+            prop_assert!(is_upper(add_up(a, b), &s));
+            if (a + b).is_finite() {
+                prop_assert!(is_least_upper(add_up(a, b), &s));
+                prop_assert!(is_least_upper(-add_down(-a, -b), &s));
+            }
+        }
+
+        #[test]
+        fn products_and_quotients_are_upper_bounds(a in any::<f64>(), b in any::<f64>()) {
+            prop_assume!(a.is_finite() && b.is_finite());
+            let p = exact(a) * exact(b);
+            prop_assert!(is_upper(mul_up(a, b), &p));
+            prop_assert!(is_upper(-mul_down(-a, b), &p));
+            if (a * b).is_finite() && (a * b).abs() > 1e-290 {
+                prop_assert!(is_least_upper(mul_up(a, b), &p));
+            }
+            if b != 0.0 {
+                let q = exact(a) / exact(b);
+                prop_assert!(is_upper(div_up(a, b), &q));
+                prop_assert!(is_upper(-div_down(-a, b), &q));
+            }
+        }
+
+        #[test]
+        fn roots_enclose(x in any::<f64>()) {
+            prop_assume!(x.is_finite() && x >= 0.0);
+            let (up, down) = (exact(sqrt_up(x)), exact(sqrt_down(x)));
+            prop_assert!(&up * &up >= exact(x));
+            prop_assert!(&down * &down <= exact(x));
+        }
+
+        #[test]
+        fn scaling_by_a_power_of_two_encloses(x in any::<f64>(), e in -2200i32..2200) {
+            prop_assume!(x.is_finite());
+            let two = RBig::from(2u8);
+            let factor = if e >= 0 { two.pow(e as usize) } else { RBig::ONE / two.pow(-e as usize) };
+            let y = exact(x) * factor;
+            prop_assert!(is_upper(scale_up(x, e), &y));
+            prop_assert!(is_upper(-scale_down(-x, e), &y));
+        }
+
+        #[test]
+        fn exponents_bracket(x in any::<f64>()) {
+            prop_assume!(x.is_finite() && x != 0.0);
+            let e = exponent(x);
+            prop_assert!(power_of_two(e) <= x.abs() && x.abs() / 2.0 <= power_of_two(e));
+            prop_assert!(x.abs() < power_of_two(e + 1));
+        }
+    }
+
+    #[test]
+    fn exact_results_stay_exact() {
+        assert_eq!(add_up(0.5, 0.25), 0.75);
+        assert_eq!(mul_up(1.5, 1.5), 2.25);
+        assert_eq!(sqrt_up(2.25), 1.5);
+        assert_eq!(div_up(3.0, 2.0), 1.5);
+        assert_eq!(scale_up(3.0, -5), 3.0 / 32.0);
+    }
+
+    #[test]
+    fn overflow_is_infinity_and_never_nan() {
+        assert_eq!(add_up(f64::MAX, f64::MAX), f64::INFINITY);
+        assert_eq!(mul_up(f64::MAX, 2.0), f64::INFINITY);
+        assert_eq!(add_up(f64::INFINITY, f64::NEG_INFINITY), f64::INFINITY);
+        assert_eq!(max_up(f64::NAN, 1.0), f64::INFINITY);
+        assert_eq!(gamma(usize::MAX), f64::INFINITY);
+    }
+}
