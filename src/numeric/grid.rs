@@ -23,7 +23,10 @@ pub struct Grid {
 
 impl Grid {
     /// The grid of the number zero alone.
-    pub const ZERO: Grid = Grid { step: i32::MAX, max: 0.0 };
+    pub const ZERO: Grid = Grid {
+        step: i32::MAX,
+        max: 0.0,
+    };
 
     /// The grid of the given numbers.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a f64>) -> Grid {
@@ -40,7 +43,10 @@ impl Grid {
         }
         let bits = x.to_bits() & !(1 << 63);
         if !x.is_finite() {
-            *self = Grid { step: i32::MIN, max: f64::INFINITY };
+            *self = Grid {
+                step: i32::MIN,
+                max: f64::INFINITY,
+            };
             return;
         }
         let biased = (bits >> 52) as i32;
@@ -61,7 +67,9 @@ impl Grid {
         if self.step == i32::MAX || other.step == i32::MAX {
             return true;
         }
-        let Some(step) = self.step.checked_add(other.step) else { return false };
+        let Some(step) = self.step.checked_add(other.step) else {
+            return false;
+        };
         // A multiple of 2^step below 2^53 * 2^step has 53 significant bits at most. 2^52 in place
         // of 2^53 absorbs the rounding of the left side.
         (-1074..=900).contains(&step)
@@ -88,7 +96,10 @@ mod tests {
 
     #[test]
     fn exactness_stops_at_53_bits() {
-        let integers = Grid { step: 0, max: 1000.0 };
+        let integers = Grid {
+            step: 0,
+            max: 1000.0,
+        };
         assert!(integers.exact_products(integers, 4_000_000_000));
         assert!(!integers.exact_products(integers, 10_000_000_000));
         let tenth = Grid::of(&[0.1]);

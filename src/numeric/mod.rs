@@ -4,6 +4,7 @@
 //! ends in `_up` returns a number that is not below the exact value, one ending in `_down` a number
 //! that is not above it. An overflow gives `+inf` (a valid upper bound), never NaN.
 
+pub mod decompose;
 pub mod grid;
 pub mod interval;
 pub mod matrix;
@@ -13,7 +14,7 @@ pub mod sparse;
 pub mod spectral;
 
 pub use grid::Grid;
-pub use interval::Interval;
+
 pub use matrix::Matrix;
 pub use sparse::Csr;
 
