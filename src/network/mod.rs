@@ -1,3 +1,108 @@
-//! What a model file says, and what the bounds see of it.
+//! What a model file says ([`Network`]), and what the bounds see of it ([`Chain`]).
 
 pub mod activation;
+pub mod chain;
+pub mod layers;
+pub mod linear_map;
+pub mod lowering;
+pub mod slopes;
+pub mod tensor;
+
+use std::sync::Arc;
+
+pub use activation::Activation;
+pub use chain::Chain;
+pub use layers::Layer;
+pub use linear_map::LinearMap;
+pub use lowering::LoweredNetwork;
+pub use slopes::{Diagonal, Slopes, Windows};
+
+/// A network as a file describes it: layers, each of them applied to the input or to the results of
+/// earlier layers.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// The name that the file gives, or the file's name.
+    pub name: String,
+    /// The shape of the input, without a batch dimension.
+    pub input_shape: Vec<usize>,
+    /// The layers in an order in which each comes after those that it uses. The last one is the
+    /// output.
+    pub nodes: Vec<Node>,
+    /// What the reader assumed and the user should know (for example the activation).
+    pub notes: Vec<String>,
+}
+
+/// One layer of a [`Network`] with its place in it.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The name of the layer in the file, or its type and number.
+    pub name: String,
+    /// What the layer does.
+    pub layer: Arc<dyn Layer>,
+    /// The values it is applied to: 0 is the network's input, `i + 1` the result of node `i`.
+    pub inputs: Vec<usize>,
+}
+
+/// A layer that does not fit where it stands, or that cannot be bounded.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("layer {index} ({name}, {kind}): {reason}")]
+pub struct LayerError {
+    /// The position of the layer, from 0.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: &'static str,
+    /// What was found and what was expected.
+    pub reason: String,
+}
+
+impl Network {
+    /// A network whose layers follow each other, checked for shapes.
+    ///
+    /// # Errors
+    /// The first layer whose shapes do not fit its predecessor.
+    pub fn sequential(
+        name: impl Into<String>,
+        input_shape: Vec<usize>,
+        layers: Vec<Arc<dyn Layer>>,
+    ) -> Result<Network, LayerError> {
+        let nodes = layers
+            .into_iter()
+            .enumerate()
+            .map(|(i, layer)| Node { name: format!("layer {i}"), layer, inputs: vec![i] })
+            .collect();
+        let network = Network { name: name.into(), input_shape, nodes, notes: Vec::new() };
+        network.shapes()?;
+        Ok(network)
+    }
+
+    /// The shapes of all values: of the input, then of each layer's result.
+    ///
+    /// # Errors
+    /// The first layer whose inputs do not have a shape that it takes.
+    pub fn shapes(&self) -> Result<Vec<Vec<usize>>, LayerError> {
+        let mut shapes = vec![self.input_shape.clone()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            let inputs: Vec<Vec<usize>> = node.inputs.iter().map(|&i| shapes[i].clone()).collect();
+            let shape = node.layer.output_shape(&inputs);
+            shapes.push(shape.map_err(|reason| self.error(index, reason))?);
+        }
+        Ok(shapes)
+    }
+
+    /// The number of trained parameters.
+    pub fn parameters(&self) -> usize {
+        self.nodes.iter().map(|node| node.layer.parameters()).sum()
+    }
+
+    fn error(&self, index: usize, reason: String) -> LayerError {
+        let node = &self.nodes[index];
+        LayerError { index, name: node.name.clone(), kind: node.layer.kind(), reason }
+    }
+}
+
+/// The number of elements of a tensor of the given shape.
+pub fn size(shape: &[usize]) -> usize {
+    shape.iter().product()
+}

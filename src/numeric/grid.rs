@@ -19,6 +19,8 @@ pub struct Grid {
     pub step: i32,
     /// The largest absolute value (`+inf` where a number is not finite).
     pub max: f64,
+    /// The smallest absolute value that is not zero; `+inf` when all are.
+    pub min: f64,
 }
 
 impl Grid {
@@ -59,6 +61,7 @@ impl Grid {
         };
         self.step = self.step.min(step);
         self.max = self.max.max(x.abs());
+        self.min = self.min.min(x.abs());
     }
 
     /// Whether dot products of `terms` products of a number of `self` and one of `other` are
@@ -76,9 +79,11 @@ impl Grid {
             && terms as f64 * self.max * other.max <= power_of_two(52) * power_of_two(step)
     }
 
-    /// Whether sums of `terms` numbers of this grid are computed without any rounding error.
-    pub fn exact_sums(self, terms: usize) -> bool {
-        self.exact_products(Grid { step: 0, max: 1.0 }, terms)
+    /// Whether no product of a number of `self` and one of `other` underflows. (Sums never do, and a
+    /// fused operation only where the sum is subnormal, hence exact.)
+    pub fn never_underflows(self, other: Grid) -> bool {
+        // Twice the smallest normal number absorbs the rounding of the left side.
+        self.min * other.min >= 2.0 * f64::MIN_POSITIVE
     }
 }
 
@@ -88,7 +93,7 @@ mod tests {
 
     #[test]
     fn steps_are_the_lowest_bits() {
-        assert_eq!(Grid::of(&[1.0, 0.25, -3.0]), Grid { step: -2, max: 3.0 });
+        assert_eq!(Grid::of(&[1.0, 0.25, -3.0]), Grid { step: -2, max: 3.0, min: 0.25 });
         assert_eq!(Grid::of(&[0.0]), Grid::ZERO);
         assert_eq!(Grid::of(&[5e-324]).step, -1074);
         assert_eq!(Grid::of(&[0.1]).step, -55); // 0.1 = 3602879701896397 * 2^-55

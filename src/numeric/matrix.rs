@@ -195,6 +195,57 @@ impl Matrix {
         }
     }
 
+    /// Whether `self * other` is computed without any rounding error.
+    pub fn multiplies_exactly(&self, other: &Matrix) -> bool {
+        self.is_signed_selection()
+            || other.transposed().is_signed_selection()
+            || self.dot_error(other.grid) == DotError::NONE
+    }
+
+    /// Whether every row holds at most one entry and every entry is 1 or -1, so that products with
+    /// it from the left only pick rows.
+    pub fn is_signed_selection(&self) -> bool {
+        match &self.entries {
+            Entries::Dense(_) => false,
+            Entries::Sparse(a, _) => {
+                a.longest_row() <= 1 && a.values().iter().all(|x| x.abs() == 1.0)
+            }
+        }
+    }
+
+    /// An upper bound of `self * other` for nonnegative matrices; structural zeros stay zero.
+    pub fn nonnegative_multiply_up(&self, other: &Matrix) -> Matrix {
+        let product = self.multiply(other);
+        if self.multiplies_exactly(other) {
+            return product;
+        }
+        let error = self.dot_error(other.grid);
+        product.map(|_, x| error.raise(x))
+    }
+
+    /// The matrices on top of each other; sparse if all of them are.
+    pub fn stacked(parts: &[&Matrix]) -> Matrix {
+        let columns = parts.first().map_or(0, |m| m.columns());
+        let sparse: Option<Vec<&Csr>> = parts.iter().map(|m| m.as_sparse()).collect();
+        if let Some(parts) = sparse {
+            let rows: Vec<(&Csr, usize)> =
+                parts.iter().flat_map(|&a| (0..a.rows()).map(move |i| (a, i))).collect();
+            return Matrix::sparse(Csr::from_rows(rows.len(), columns, |i, push| {
+                let (part, row) = rows[i];
+                part.row(row).for_each(|(j, value)| push(j, value));
+            }));
+        }
+        let total = parts.iter().map(|m| m.rows()).sum();
+        let mut out = Array2::zeros((total, columns));
+        let mut start = 0;
+        for part in parts {
+            let end = start + part.rows();
+            out.slice_mut(ndarray::s![start..end, ..]).assign(&part.to_dense());
+            start = end;
+        }
+        Matrix::dense(out)
+    }
+
     /// `self * x` for a dense block of columns, with rounding to nearest.
     pub fn apply(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
         match &self.entries {

@@ -1,0 +1,64 @@
+//! K1: the bound of Combettes and Pesquet.
+
+use super::products::ProductNorms;
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use crate::numeric::Norm;
+use crate::numeric::rounding::{add_up, mul_up};
+
+documented_bound! { K1, "\
+The bound of Combettes and Pesquet: an average of products of norms over all ways to cut the network.
+
+# Definition
+K1 = 2^-l * sum over the subsets {r_1 < ... < r_n} of {1..l} of
+||W_(l+1,r_n)|| ... ||W_(r_2,r_1)|| ||W_(r_1,0)||, where W_(t,s) = W_{t-1} ... W_s. For slopes in
+[c - rho, c + rho] the centres c multiply the uncut layers and the radii rho the cut ones.
+
+# Source
+P. L. Combettes and J.-C. Pesquet, \"Lipschitz certificates for layered network structures driven by
+averaged activation operators\", SIAM J. Math. Data Sci. 2(2), 2020, Theorem 4.2 (proposed there for
+l2; Pintore and Despres, arXiv 2410.21053, use it in every norm).
+
+# Holds for
+l1, l2, linf; every network (a max-pooling is always cut).
+
+# Order
+K4 <= K1 (l1, linf), Ksdp <= K1 <= K*.
+
+# Cost
+Not 2^l: with c_0 = 1 and c_t = sum over s < t of ||W_(t,s)|| c_s, K1 = 2^-l c_{l+1}: l(l+1)/2 matrix
+products (shared with K5) and as many norms.
+
+# Rounding
+Each norm includes the rounding error of its product, bounded a priori; the recursion is rounded up.
+" }
+
+impl Bound for K1 {
+    fn id(&self) -> &'static str {
+        "k1"
+    }
+
+    fn name(&self) -> &'static str {
+        "K1"
+    }
+
+    fn documentation(&self) -> &'static str {
+        DOCUMENTATION
+    }
+
+    fn cost(&self, problem: &Problem, _: Norm) -> Cost {
+        problem.check_memory().map_or_else(Cost::Refused, |()| Cost::Cheap)
+    }
+
+    fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
+        let chain = problem.chain();
+        let norms = ProductNorms::new(chain, problem.products()?, norm);
+        // cut[s] = c_s times the norm of the radius of the slopes after it.
+        let mut cut = vec![1.0];
+        for t in 1..=chain.depth() + 1 {
+            let c = (0..t).fold(0.0, |sum, s| add_up(sum, mul_up(norms.get(t, s), cut[s])));
+            let radius = chain.slopes().get(t - 1).map_or(1.0, |s| s.norms_up(norm).radius);
+            cut.push(mul_up(radius, c));
+        }
+        Ok(Certificate::upper_bound(self.id(), norm, problem.scaled_up(cut[chain.depth() + 1])))
+    }
+}

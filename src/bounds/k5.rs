@@ -1,0 +1,154 @@
+//! K5: the norm of the sum over all cuts.
+
+use ndarray::{Array2, ArrayView2, Axis};
+
+use super::problem::Oriented;
+use super::products::Products;
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use crate::network::Chain;
+use crate::numeric::Norm;
+use crate::numeric::rounding::{add_up, mul_up};
+
+documented_bound! { K5, "\
+The norm of the sum over all ways to cut the network (K4 with the norm outside of the sum).
+
+# Definition
+K5 = ||M||, M = 2^-l * sum over the subsets {r_1 < ... < r_n} of {1..l} of
+|W_(l+1,r_n)| ... |W_(r_2,r_1)| |W_(r_1,0)|, where W_(t,s) = W_{t-1} ... W_s. For slopes in
+[c - rho, c + rho] the centres c multiply the uncut layers and the radii rho the cut ones.
+
+# Source
+This program. Proof: write each slope matrix as D_r = C_r + R_r Z_r with |Z_r| <= I and expand; entry by
+entry |J| <= M, and the three norms are monotone in the absolute values of the entries.
+
+# Holds for
+l1, l2, linf; every network. A max-pooling is always cut: its radius is the maximum over each window.
+
+# Order
+K <= Ksdp <= K5 <= K4 (l1, linf); K <= K5 <= K4 in l2.
+
+# Cost
+With v_0 = 1 and v_t = sum over s < t of |W_(t,s)| rho_s v_s, K5 = max v_{l+1} in linf; l1 by the
+transpose: l(l+1)/2 matrix products, shared with K1, and as many matrix-vector products.
+
+# Rounding
+The error of each computed product is bounded by gamma times the product of the absolute values, which
+is applied to the vectors along with it: one matrix-vector product more per layer. Everything is
+rounded up. The excess over the exact K5 is about l^2 n 1e-16 relative for layers of width n.
+" }
+
+impl Bound for K5 {
+    fn id(&self) -> &'static str {
+        "k5"
+    }
+
+    fn name(&self) -> &'static str {
+        "K5"
+    }
+
+    fn documentation(&self) -> &'static str {
+        DOCUMENTATION
+    }
+
+    fn cost(&self, problem: &Problem, _: Norm) -> Cost {
+        problem.check_memory().map_or_else(Cost::Refused, |()| Cost::Cheap)
+    }
+
+    fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
+        let oriented = problem.oriented(norm);
+        let mantissa = mantissa_up(&oriented, norm)?;
+        Ok(Certificate::upper_bound(self.id(), norm, problem.scaled_up(mantissa)))
+    }
+}
+
+fn mantissa_up(oriented: &Oriented<'_>, norm: Norm) -> Result<f64, Refusal> {
+    let start = oriented.start(norm);
+    let block = apply_up(oriented.chain, oriented.products()?, start);
+    Ok(oriented.norm_up(norm, block.view()))
+}
+
+/// An upper bound of `M start` for a block of nonnegative columns, without the powers of two of the
+/// maps; `M` is the matrix of the definition of K5.
+pub fn apply_up(chain: &Chain, products: &Products, start: Array2<f64>) -> Array2<f64> {
+    // cut[s] = R_s v_s, with R_0 = I.
+    let mut cut = vec![start];
+    let mut errors = Errors::default();
+    let mut v = cut[0].clone();
+    for t in 1..=chain.depth() + 1 {
+        if t > 1 {
+            cut.push(chain.slopes()[t - 2].radius_up(v.view()));
+        }
+        errors.extend(chain, t, cut[t - 1].view());
+        v = errors.total_up(products, t, &cut);
+        for (s, x) in cut.iter().enumerate() {
+            add_block_up(&mut v, products.get(t, s).value.abs_apply_up(x.view()).view());
+        }
+    }
+    v
+}
+
+/// What the error terms of the products (see [`super::products`]) add up to for a set of cut vectors.
+#[derive(Default)]
+struct Errors {
+    /// `sum over s of A_(t,s) R_s v_s`.
+    absolute_product: Option<Array2<f64>>,
+    /// `sum over s of B_(t,s) R_s v_s`; `None` while no map has a radius.
+    radius_product: Option<Array2<f64>>,
+}
+
+impl Errors {
+    /// Goes on to layer `t`, where `x = R_{t-1} v_{t-1}` joins:
+    /// `a_t = M (|C| a_{t-1} + x)` and `b_t = M |C| b_{t-1} + radius (|C| a_{t-1} + x)`.
+    fn extend(&mut self, chain: &Chain, t: usize, x: ArrayView2<'_, f64>) {
+        let map = &chain.maps()[t - 1];
+        let slopes = t.checked_sub(2).map(|r| &chain.slopes()[r]);
+        let mut joined = x.to_owned();
+        let mut carried = None;
+        if let Some(slopes) = slopes {
+            if let Some(a) = &self.absolute_product {
+                add_block_up(&mut joined, slopes.centre_up(a.view()).view());
+            }
+            if let Some(b) = &self.radius_product {
+                carried = Some(map.magnitude_apply_up(slopes.centre_up(b.view()).view()));
+            }
+        }
+        self.radius_product = match (carried, &map.radius) {
+            (b, None) => b,
+            (None, Some(r)) => Some(r.abs_apply_up(joined.view())),
+            (Some(mut b), Some(r)) => {
+                add_block_up(&mut b, r.abs_apply_up(joined.view()).view());
+                Some(b)
+            }
+        };
+        self.absolute_product = Some(map.magnitude_apply_up(joined.view()));
+    }
+
+    /// `relative a_t + b_t + absolute (sum of the entries of the cut vectors)`.
+    fn total_up(&self, products: &Products, t: usize, cut: &[Array2<f64>]) -> Array2<f64> {
+        let rows = products.get(t, t - 1).value.rows();
+        let mut total = match &self.radius_product {
+            Some(b) => b.clone(),
+            None => Array2::zeros((rows, cut[0].ncols())),
+        };
+        // The largest coefficient of this layer's products.
+        let relative = (0..t).map(|s| products.get(t, s).relative).fold(0.0, f64::max);
+        if let (Some(a), true) = (&self.absolute_product, relative > 0.0) {
+            total.zip_mut_with(a, |e, &a| *e = add_up(*e, mul_up(relative, a)));
+        }
+        for (s, x) in cut.iter().enumerate() {
+            let absolute = products.get(t, s).absolute;
+            if absolute > 0.0 {
+                for (mut column, x) in total.axis_iter_mut(Axis(1)).zip(x.axis_iter(Axis(1))) {
+                    let sum = x.iter().copied().fold(0.0, add_up);
+                    column.mapv_inplace(|e| add_up(e, mul_up(absolute, sum)));
+                }
+            }
+        }
+        total
+    }
+}
+
+/// `a += b`, rounded up.
+pub(super) fn add_block_up(a: &mut Array2<f64>, b: ArrayView2<'_, f64>) {
+    a.zip_mut_with(&b, |a, &b| *a = add_up(*a, b));
+}

@@ -1,0 +1,56 @@
+//! K*: the product of the norms.
+
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use crate::numeric::Norm;
+use crate::numeric::rounding::mul_up;
+
+documented_bound! { KStar, "\
+The product of the norms of the layers.
+
+# Definition
+K* = ||W_l|| s_l ||W_{l-1}|| ... s_1 ||W_0||, where s_r is the largest absolute slope of the r-th
+nonlinearity (1 for ReLU; for max-pooling 1 in linf, the largest number of windows that share an
+element in l1, its square root in l2).
+
+# Source
+Szegedy et al., \"Intriguing properties of neural networks\", ICLR 2014, section 4.3.
+
+# Holds for
+l1, l2, linf; every network.
+
+# Order
+The largest of all: K1 <= K*, K3 <= K* (l1, linf), K2 <= K* (l2).
+
+# Cost
+One norm per layer.
+
+# Rounding
+Row and column sums are rounded up; spectral norms are certified by a checked Cholesky
+factorisation; the product is rounded up.
+" }
+
+impl Bound for KStar {
+    fn id(&self) -> &'static str {
+        "k_star"
+    }
+
+    fn name(&self) -> &'static str {
+        "K*"
+    }
+
+    fn documentation(&self) -> &'static str {
+        DOCUMENTATION
+    }
+
+    fn cost(&self, _: &Problem, _: Norm) -> Cost {
+        Cost::Cheap
+    }
+
+    fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
+        let chain = problem.chain();
+        let maps = chain.maps().iter().map(|map| map.mantissa_norm_up(norm));
+        let slopes = chain.slopes().iter().map(|s| s.norms_up(norm).magnitude);
+        let product = maps.chain(slopes).fold(1.0, mul_up);
+        Ok(Certificate::upper_bound(self.id(), norm, problem.scaled_up(product)))
+    }
+}

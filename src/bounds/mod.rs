@@ -1,0 +1,77 @@
+//! The bounds: one file each. A new bound is one file here and one line in [`REGISTRY`].
+
+pub mod certificate;
+pub mod k;
+pub mod k1;
+pub mod k2;
+pub mod k3;
+pub mod k4;
+pub mod k5;
+pub mod k_star;
+pub mod lower;
+pub mod problem;
+pub mod products;
+
+pub use certificate::{Certificate, Guarantee};
+pub use problem::{Options, Problem};
+
+use crate::numeric::Norm;
+
+/// A bound of the Lipschitz constant.
+pub trait Bound: Sync {
+    /// The id in reports and on the command line, for example `k4`.
+    fn id(&self) -> &'static str;
+
+    /// The name as it is written, for example `K4`.
+    fn name(&self) -> &'static str;
+
+    /// Definition, Source, Holds for, Order, Cost and Rounding, in Markdown.
+    fn documentation(&self) -> &'static str;
+
+    /// Whether the bound can be computed for this problem, and at what price.
+    fn cost(&self, problem: &Problem, norm: Norm) -> Cost;
+
+    /// Computes the bound.
+    ///
+    /// # Errors
+    /// Why it cannot be computed, and what gives an answer instead.
+    fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal>;
+}
+
+/// The price of a bound for one problem.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cost {
+    /// Seconds at most: part of the default set.
+    Cheap,
+    /// More than that: computed where it is asked for.
+    Expensive,
+    /// Not available: why, and what to use instead.
+    Refused(Refusal),
+}
+
+/// Why a bound cannot be computed, and what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+/// All bounds, in the order in which they are reported.
+pub const REGISTRY: &[&dyn Bound] =
+    &[&k_star::KStar, &k1::K1, &k2::K2, &k3::K3, &k4::K4, &k5::K5, &k::K];
+
+/// The bound with the given id.
+pub fn find(id: &str) -> Option<&'static dyn Bound> {
+    REGISTRY.iter().copied().find(|bound| bound.id() == id)
+}
+
+/// Declares the type of a bound with its documentation, which is both the doc comment and the text
+/// of `lipbound explain`.
+macro_rules! documented_bound {
+    ($type:ident, $documentation:literal) => {
+        #[doc = $documentation]
+        #[derive(Debug, Clone, Copy)]
+        pub struct $type;
+
+        const DOCUMENTATION: &str = $documentation;
+    };
+}
+use documented_bound;

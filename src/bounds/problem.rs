@@ -1,0 +1,178 @@
+//! What the bounds of one network share.
+
+use std::sync::OnceLock;
+
+use super::Refusal;
+use super::products::Products;
+use crate::network::{Chain, LoweredNetwork};
+use crate::numeric::Norm;
+use crate::numeric::rounding::scale_up;
+
+/// Limits that the user can move.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The largest depth for which K4 walks its `2^depth` subsets.
+    pub k4_depth_limit: usize,
+    /// The largest number of hidden neurons for which K enumerates all `2^neurons` slopes.
+    pub enumeration_limit: usize,
+    /// The bytes that the products of the maps may take.
+    pub memory_limit: usize,
+    /// How many points the search of a lower bound looks at.
+    pub samples: usize,
+    /// Whether estimates, of which nothing is proved, are wanted too.
+    pub estimates: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            k4_depth_limit: 20,
+            enumeration_limit: 24,
+            memory_limit: 8 << 30,
+            samples: 2000,
+            estimates: false,
+        }
+    }
+}
+
+/// A network to be bounded, with what its bounds share, computed once when first needed.
+#[derive(Debug)]
+pub struct Problem {
+    network: LoweredNetwork,
+    options: Options,
+    transposed: Option<Chain>,
+    products: OnceLock<Products>,
+    transposed_products: OnceLock<Products>,
+}
+
+/// A chain with its products in the orientation in which a norm is computed.
+#[derive(Clone, Copy)]
+pub struct Oriented<'a> {
+    /// The chain, or its transpose.
+    pub chain: &'a Chain,
+    problem: &'a Problem,
+    is_transposed: bool,
+}
+
+impl Problem {
+    /// The problem of bounding `network`.
+    pub fn new(network: LoweredNetwork, options: Options) -> Problem {
+        let transposed = network.chain.transposed();
+        Problem {
+            network,
+            options,
+            transposed,
+            products: OnceLock::new(),
+            transposed_products: OnceLock::new(),
+        }
+    }
+
+    /// The chain of the network.
+    pub fn chain(&self) -> &Chain {
+        &self.network.chain
+    }
+
+    /// The network.
+    pub fn network(&self) -> &LoweredNetwork {
+        &self.network
+    }
+
+    /// The limits.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The orientation in which blocks of columns are pushed through the chain for `norm`:
+    /// transposed for l1, as `||J||_1 = ||J^T||_inf`; for l2, as `||J||_2 = ||J^T||_2`, the one that
+    /// starts at the narrower end. A chain with a max-pooling has only one orientation.
+    pub fn oriented(&self, norm: Norm) -> Oriented<'_> {
+        let wanted = match norm {
+            Norm::Linf => false,
+            Norm::L1 => true,
+            Norm::L2 => self.chain().outputs() < self.chain().inputs(),
+        };
+        match &self.transposed {
+            Some(transposed) if wanted => {
+                Oriented { chain: transposed, problem: self, is_transposed: true }
+            }
+            _ => Oriented { chain: self.chain(), problem: self, is_transposed: false },
+        }
+    }
+
+    /// The products of the maps of the chain.
+    ///
+    /// # Errors
+    /// A refusal where they would take more memory than the limit.
+    pub fn products(&self) -> Result<&Products, Refusal> {
+        self.check_memory()?;
+        Ok(self.products.get_or_init(|| Products::new(self.chain())))
+    }
+
+    /// Whether the products of the maps fit into the memory limit.
+    ///
+    /// # Errors
+    /// A refusal with the estimate where they do not.
+    pub fn check_memory(&self) -> Result<(), Refusal> {
+        let (needed, limit) = (Products::bytes(self.chain()), self.options.memory_limit);
+        if needed <= limit {
+            return Ok(());
+        }
+        Err(Refusal(format!(
+            "the products of the layers need {:.1} GiB, more than the limit of {:.1} GiB; k_star and k3 need no products",
+            needed as f64 / f64::from(1 << 30),
+            limit as f64 / f64::from(1 << 30)
+        )))
+    }
+
+    /// A number computed from the maps without their exponents, as a bound of the network.
+    pub fn scaled_up(&self, mantissa: f64) -> f64 {
+        scale_up(mantissa, self.chain().exponent())
+    }
+}
+
+impl Oriented<'_> {
+    /// The products in this orientation.
+    ///
+    /// # Errors
+    /// As [`Problem::products`].
+    pub fn products(&self) -> Result<&Products, Refusal> {
+        let products = self.problem.products()?;
+        if !self.is_transposed {
+            return Ok(products);
+        }
+        Ok(self.problem.transposed_products.get_or_init(|| products.transposed()))
+    }
+
+    /// The block of columns with which the chain is entered: a column of ones where `norm` is the
+    /// l-infinity norm in this orientation, the identity otherwise.
+    pub fn start(&self, norm: Norm) -> ndarray::Array2<f64> {
+        if self.sums_rows(norm) {
+            ndarray::Array2::ones((self.chain.inputs(), 1))
+        } else {
+            ndarray::Array2::eye(self.chain.inputs())
+        }
+    }
+
+    /// Whether `norm` is the largest row sum in this orientation.
+    pub fn sums_rows(&self, norm: Norm) -> bool {
+        match norm {
+            Norm::Linf => !self.is_transposed,
+            Norm::L1 => self.is_transposed,
+            Norm::L2 => false,
+        }
+    }
+
+    /// An upper bound of `norm` of a nonnegative matrix `M`, given the block `M start` that came
+    /// out of the chain.
+    pub fn norm_up(&self, norm: Norm, block: ndarray::ArrayView2<'_, f64>) -> f64 {
+        use crate::numeric::rounding::{add_up, max_up};
+        if self.sums_rows(norm) {
+            return block.iter().copied().fold(0.0, max_up);
+        }
+        if norm == Norm::L2 {
+            return crate::numeric::spectral::spectral_norm_up(block);
+        }
+        let columns = block.columns().into_iter();
+        columns.map(|c| c.iter().copied().fold(0.0, add_up)).fold(0.0, max_up)
+    }
+}

@@ -1,0 +1,200 @@
+//! The products `W~_(t,s) = W_{t-1} C_{t-1} W_{t-2} ... C_{s+1} W_s` with bounds of their errors.
+//!
+//! A product is computed in floating point as `P`, layer by layer, so its distance from the exact
+//! one is at most, entry by entry,
+//!
+//! `|W~ - P| <= relative * A + B + absolute`
+//!
+//! with `A = M_{t-1} |C_{t-1}| ... M_s` the product of the absolute values (`M = |W| + radius`) and
+//! `relative = gamma` of the total number of operations along the way (the standard error analysis of
+//! a chain of products, Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., section
+//! 3.5, with one rounding more for each multiplication by a centre). `B` is the same product with at
+//! least one factor replaced by a radius: the error of maps that were merged. `absolute` bounds what
+//! underflow did. None of the three terms needs another matrix product when it is applied to a
+//! vector, and none depends on the order in which the product was formed, so a transposed product has
+//! the same error.
+
+use crate::network::{Chain, LinearMap, Slopes};
+use crate::numeric::product::DotError;
+use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
+use crate::numeric::{Matrix, Norm};
+
+/// All products of a chain of depth `l`: `(t, s)` for `0 <= s < t <= l + 1`.
+#[derive(Debug, Clone)]
+pub struct Products {
+    /// Row `t - 1` holds the products `(t, 0) .. (t, t - 1)`.
+    rows: Vec<Vec<Product>>,
+}
+
+/// One computed product with the constants of its error.
+#[derive(Debug, Clone)]
+pub struct Product {
+    /// The computed matrix `P`, without the powers of two of the maps.
+    pub value: Matrix,
+    /// The coefficient of `A` in the error; 0 where the computation was exact.
+    pub relative: f64,
+    /// The part of the error due to underflow; 0 in general.
+    pub absolute: f64,
+}
+
+impl Products {
+    /// Computes all products: `l (l + 1) / 2` matrix products, which is what K1 and K5 cost.
+    pub fn new(chain: &Chain) -> Products {
+        let mut rows: Vec<Vec<Product>> = Vec::with_capacity(chain.depth() + 1);
+        for (index, map) in chain.maps().iter().enumerate() {
+            let mut row = Vec::with_capacity(index + 1);
+            if let (Some(previous), Some(slopes)) = (rows.last(), index.checked_sub(1)) {
+                let slopes = &chain.slopes()[slopes];
+                row.extend(previous.iter().map(|product| product.extended(slopes, map)));
+            }
+            row.push(Product { value: map.matrix.clone(), relative: 0.0, absolute: 0.0 });
+            rows.push(row);
+        }
+        Products { rows }
+    }
+
+    /// The product `W~_(t,s)`.
+    pub fn get(&self, t: usize, s: usize) -> &Product {
+        &self.rows[t - 1][s]
+    }
+
+    /// The products of the transposed chain; entries are shared.
+    pub fn transposed(&self) -> Products {
+        let last = self.rows.len();
+        let product = |t: usize, s: usize| {
+            let p = self.get(last - s, last - t);
+            Product { value: p.value.transposed(), ..*p }
+        };
+        let rows = (1..=last).map(|t| (0..t).map(|s| product(t, s)).collect()).collect();
+        Products { rows }
+    }
+
+    /// A bound of the bytes that [`Products::new`] needs for a chain of dense maps.
+    pub fn bytes(chain: &Chain) -> usize {
+        let maps = chain.maps();
+        let entry = |t: usize, s: usize| {
+            if t == s + 1 { maps[s].matrix.bytes() } else { 8 * maps[t - 1].rows() * maps[s].columns() }
+        };
+        (1..=maps.len()).flat_map(|t| (0..t).map(move |s| (t, s))).map(|(t, s)| entry(t, s)).sum()
+    }
+}
+
+impl Product {
+    /// `map C self`: the product with one more layer on the left.
+    fn extended(&self, slopes: &Slopes, map: &LinearMap) -> Product {
+        let centred = slopes.centre(&self.value);
+        let value = map.matrix.multiply(&centred);
+        let exact_centre = slopes.centre_is_exact()
+            && centred.grid().min >= f64::MIN_POSITIVE;
+        let dot = if map.matrix.multiplies_exactly(&centred) {
+            DotError::NONE
+        } else {
+            map.matrix.dot_error(centred.grid())
+        };
+        // One rounding for the centre, one dot product; gammas add up along the chain.
+        let step = match (exact_centre, dot.relative > 0.0) {
+            (true, false) => 0.0,
+            (true, true) => dot.relative,
+            (false, _) => gamma(map.matrix.terms() + 1),
+        };
+        let relative = combine(self.relative, step);
+        // Entry by entry, an absolute error e of P becomes at most ||W||_inf |C| e, to which the
+        // underflow of this step is added.
+        let centre = slopes.norms_up(Norm::Linf).centre;
+        let centring = if exact_centre { 0.0 } else { MIN_SUBNORMAL };
+        let absolute = if self.absolute == 0.0 && centring == 0.0 && dot.absolute == 0.0 {
+            0.0
+        } else {
+            let entry = add_up(mul_up(centre, self.absolute), centring);
+            add_up(mul_up(map.mantissa_norm_up(Norm::Linf), entry), dot.absolute)
+        };
+        Product { value, relative, absolute }
+    }
+}
+
+/// `gamma_a + gamma_b + gamma_a gamma_b <= gamma_(a+b)` (Higham, lemma 3.3).
+fn combine(a: f64, b: f64) -> f64 {
+    add_up(add_up(a, b), mul_up(a, b))
+}
+
+/// Upper bounds of the operator norms of the exact products `W~_(t,s)` in one norm.
+#[derive(Debug, Clone)]
+pub struct ProductNorms {
+    rows: Vec<Vec<f64>>,
+}
+
+impl ProductNorms {
+    /// The norms of all products, with their errors: by the triangle inequality
+    /// `||W~|| <= ||P|| + relative ||A|| + ||B|| + absolute * (dimension)`, where the norms of `A`
+    /// and `B` are bounded by products of norms.
+    pub fn new(chain: &Chain, products: &Products, norm: Norm) -> ProductNorms {
+        let maps: Vec<MapNorms> = chain.maps().iter().map(|map| MapNorms::new(map, norm)).collect();
+        let centres: Vec<f64> = chain.slopes().iter().map(|s| s.norms_up(norm).centre).collect();
+        let mut rows = Vec::with_capacity(maps.len());
+        for t in 1..=maps.len() {
+            rows.push((0..t).map(|s| bounded_norm(products.get(t, s), s, t, &maps, &centres, norm)).collect());
+        }
+        ProductNorms { rows }
+    }
+
+    /// A bound of the norm of `W~_(t,s)`.
+    pub fn get(&self, t: usize, s: usize) -> f64 {
+        self.rows[t - 1][s]
+    }
+}
+
+/// Norms of a map: of what bounds its absolute values, and of its radius.
+struct MapNorms {
+    magnitude: f64,
+    radius: f64,
+}
+
+impl MapNorms {
+    fn new(map: &LinearMap, norm: Norm) -> MapNorms {
+        MapNorms {
+            magnitude: absolute_norm(&map.magnitude(), norm),
+            radius: map.radius.as_ref().map_or(0.0, |r| absolute_norm(r, norm)),
+        }
+    }
+}
+
+/// A bound of the norm of a matrix that also holds for the matrix of its absolute values.
+fn absolute_norm(m: &Matrix, norm: Norm) -> f64 {
+    use crate::numeric::rounding::sqrt_up;
+    match norm {
+        Norm::L1 => m.norm_l1_up(),
+        Norm::Linf => m.norm_linf_up(),
+        Norm::L2 => sqrt_up(mul_up(m.norm_l1_up(), m.norm_linf_up())),
+    }
+}
+
+fn bounded_norm(
+    product: &Product,
+    s: usize,
+    t: usize,
+    maps: &[MapNorms],
+    centres: &[f64],
+    norm: Norm,
+) -> f64 {
+    let value = match norm {
+        Norm::L1 => product.value.norm_l1_up(),
+        Norm::Linf => product.value.norm_linf_up(),
+        Norm::L2 => product.value.norm_l2_up(),
+    };
+    let (mut a, mut b) = (maps[s].magnitude, maps[s].radius);
+    for k in s + 1..t {
+        let centre = centres[k - 1];
+        let with_radius = mul_up(mul_up(maps[k].radius, centre), a);
+        b = add_up(mul_up(mul_up(maps[k].magnitude, centre), b), with_radius);
+        a = mul_up(mul_up(maps[k].magnitude, centre), a);
+    }
+    let mut bound = add_up(value, b);
+    if product.relative > 0.0 {
+        bound = add_up(bound, mul_up(product.relative, a));
+    }
+    if product.absolute > 0.0 {
+        let dimension = product.value.rows().max(product.value.columns()) as f64;
+        bound = add_up(bound, mul_up(product.absolute, dimension));
+    }
+    max_up(bound, 0.0)
+}

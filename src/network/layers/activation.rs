@@ -1,0 +1,74 @@
+//! Activations as layers: one function for all components, or one for each channel.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::{Layer, Lowered, ParseError, show_shape, single};
+use crate::network::{Activation, size};
+
+/// Whether `name` is the name of an activation in the JSON format.
+pub fn is_name(name: &str) -> bool {
+    Activation::all().iter().any(|activation| activation.name() == name)
+}
+
+/// Reads an activation from its JSON object.
+///
+/// # Errors
+/// Unknown or missing parameters, or parameters outside of what the activation takes.
+pub fn parse(json: &RawValue) -> Result<Arc<dyn Layer>, ParseError> {
+    let activation: Activation = serde_json::from_str(json.get())?;
+    activation.validate().map_err(ParseError::Value)?;
+    Ok(Arc::new(activation))
+}
+
+impl Layer for Activation {
+    fn kind(&self) -> &'static str {
+        self.name()
+    }
+
+    fn output_shape(&self, inputs: &[Vec<usize>]) -> Result<Vec<usize>, String> {
+        let input = single(inputs)?;
+        match self {
+            Activation::Prelu { slopes } if slopes.len() > 1 => {
+                // Channels are the first axis of the input.
+                let channels = input.first().copied().unwrap_or(1);
+                if channels == slopes.len() {
+                    Ok(input.to_vec())
+                } else {
+                    Err(format!(
+                        "has {} slopes, but its input has {channels} channels ({})",
+                        slopes.len(),
+                        show_shape(input)
+                    ))
+                }
+            }
+            _ => Ok(input.to_vec()),
+        }
+    }
+
+    fn parameters(&self) -> usize {
+        match self {
+            Activation::Prelu { slopes } => slopes.len(),
+            _ => 0,
+        }
+    }
+
+    fn lower(&self, inputs: &[Vec<usize>]) -> Result<Lowered, String> {
+        let count = size(single(inputs)?);
+        Ok(match self {
+            Activation::Identity => Lowered::Reshape,
+            Activation::Prelu { slopes } => {
+                let channels = slopes.len();
+                let per_channel =
+                    (0..channels).map(|c| (self.for_channel(c), count / channels)).collect();
+                Lowered::Activation(per_channel)
+            }
+            _ => Lowered::Activation(vec![(self.clone(), count)]),
+        })
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or(serde_json::Value::Null)
+    }
+}

@@ -1,0 +1,330 @@
+//! From a [`Network`] to the form that is evaluated and bounded.
+//!
+//! Nonlinear layers are grouped in stages by the number of nonlinear layers before them. Between two
+//! stages everything is affine and is merged into one map. A value that a stage does not change but
+//! that is needed after it (the shortcut of a residual block) passes through as neurons whose slope
+//! is 1.
+
+use super::layers::{AffineMap, Lowered};
+use super::linear_map::LinearMap;
+use super::slopes::{Diagonal, Slopes, Windows};
+use super::{Activation, Chain, LayerError, Network, size};
+use crate::numeric::{Interval, Matrix};
+use crate::numeric::rounding::scale_up;
+
+/// A network as `W_l S_l ... S_1 W_0` with its biases and activations: the [`Chain`] says what its
+/// Jacobians can be, the rest what it computes.
+#[derive(Debug, Clone)]
+pub struct LoweredNetwork {
+    /// The maps and the slopes.
+    pub chain: Chain,
+    /// Enclosures of the biases, one vector for each map.
+    pub biases: Vec<Vec<Interval>>,
+    /// The nonlinear functions, one for each of the chain's slopes.
+    pub stages: Vec<Stage>,
+}
+
+/// One nonlinearity of a [`LoweredNetwork`].
+#[derive(Debug, Clone)]
+pub enum Stage {
+    /// Each activation is applied to the given number of consecutive components.
+    Componentwise(Vec<(Activation, usize)>),
+    /// The maximum over each window.
+    Pool(Windows),
+}
+
+impl Network {
+    /// The network as an alternation of affine maps and nonlinearities.
+    ///
+    /// # Errors
+    /// The first layer whose shapes do not fit or that cannot be bounded.
+    pub fn lower(&self) -> Result<LoweredNetwork, LayerError> {
+        let shapes = self.shapes()?;
+        let mut layers = Vec::with_capacity(self.nodes.len());
+        for (index, node) in self.nodes.iter().enumerate() {
+            let inputs: Vec<Vec<usize>> = node.inputs.iter().map(|&i| shapes[i].clone()).collect();
+            let lowered = node.layer.lower(&inputs);
+            layers.push(lowered.map_err(|reason| self.error(index, reason))?);
+        }
+        Ok(Lowering::new(self, &shapes, &layers).run())
+    }
+}
+
+/// An affine function of the state after the current stage.
+#[derive(Clone)]
+struct Expression {
+    /// `None` stands for the identity.
+    map: AffineMap,
+}
+
+struct Lowering<'a> {
+    network: &'a Network,
+    layers: &'a [Lowered],
+    sizes: Vec<usize>,
+    /// For each value, the number of stages before it.
+    depths: Vec<usize>,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(network: &'a Network, shapes: &[Vec<usize>], layers: &'a [Lowered]) -> Lowering<'a> {
+        let mut depths = vec![0];
+        for (node, layer) in network.nodes.iter().zip(layers) {
+            let before = node.inputs.iter().map(|&i| depths[i]).max().unwrap_or(0);
+            // A pool and an activation cannot share a stage: the pools get the next one.
+            depths.push(before + usize::from(is_nonlinear(layer)));
+        }
+        let mut lowering =
+            Lowering { network, layers, sizes: shapes.iter().map(|s| size(s)).collect(), depths };
+        lowering.separate_pools();
+        lowering
+    }
+
+    /// Moves pools to later stages until no stage holds both a pool and an activation.
+    fn separate_pools(&mut self) {
+        loop {
+            let is_pool = |i: usize| matches!(self.layers[i], Lowered::MaxPool(_));
+            let clash = (0..self.layers.len()).find(|&i| {
+                is_pool(i)
+                    && (0..self.layers.len()).any(|j| {
+                        matches!(self.layers[j], Lowered::Activation(_))
+                            && self.depths[j + 1] == self.depths[i + 1]
+                    })
+            });
+            let Some(pool) = clash else { return };
+            self.depths[pool + 1] += 1;
+            for (i, node) in self.network.nodes.iter().enumerate() {
+                let before = node.inputs.iter().map(|&v| self.depths[v]).max().unwrap_or(0);
+                let least = before + usize::from(is_nonlinear(&self.layers[i]));
+                self.depths[i + 1] = self.depths[i + 1].max(least);
+            }
+        }
+    }
+
+    fn run(self) -> LoweredNetwork {
+        let output = self.network.nodes.len();
+        let count = self.sizes.len();
+        let mut expressions: Vec<Option<Expression>> = vec![None; count];
+        expressions[0] = Some(Expression { map: identity(self.sizes[0]) });
+        let (mut maps, mut biases) = (Vec::new(), Vec::new());
+        let (mut slopes, mut stages) = (Vec::new(), Vec::new());
+        for depth in 0..=self.depths[output] {
+            self.affine_values(depth, &mut expressions);
+            if depth == self.depths[output] {
+                break;
+            }
+            let nonlinear: Vec<usize> = (1..count)
+                .filter(|&v| self.depths[v] == depth + 1 && is_nonlinear(&self.layers[v - 1]))
+                .collect();
+            let passed: Vec<usize> =
+                (0..count).filter(|&v| self.depths[v] <= depth && self.is_needed_after(v, depth)).collect();
+            let sources = nonlinear.iter().map(|&v| self.network.nodes[v - 1].inputs[0]);
+            let parts: Vec<&AffineMap> = sources
+                .chain(passed.iter().copied())
+                .filter_map(|v| expressions[v].as_ref().map(|e| &e.map))
+                .collect();
+            let map = stacked(&parts);
+            maps.push(map.linear);
+            biases.push(map.bias);
+            let stage = self.stage(&nonlinear, &passed);
+            slopes.push(stage.slopes());
+            let width = stage.outputs();
+            stages.push(stage);
+            // The values that live on are rows of the new state.
+            let mut next: Vec<Option<Expression>> = vec![None; count];
+            let mut start = 0;
+            for &v in nonlinear.iter().chain(&passed) {
+                next[v] = Some(Expression { map: selection(start, self.sizes[v], width) });
+                start += self.sizes[v];
+            }
+            expressions = next;
+        }
+        let last = expressions[output].take().map(|e| e.map);
+        let last = last.unwrap_or_else(|| identity(self.sizes[output]));
+        maps.push(last.linear);
+        biases.push(last.bias);
+        LoweredNetwork { chain: Chain::new(maps, slopes), biases, stages }
+    }
+
+    /// Fills in the values of a depth that are affine in the current state.
+    fn affine_values(&self, depth: usize, expressions: &mut [Option<Expression>]) {
+        for (i, node) in self.network.nodes.iter().enumerate() {
+            if self.depths[i + 1] != depth || expressions[i + 1].is_some() {
+                continue;
+            }
+            let inputs: Vec<&AffineMap> = node
+                .inputs
+                .iter()
+                .filter_map(|&v| expressions[v].as_ref().map(|e| &e.map))
+                .collect();
+            if inputs.len() != node.inputs.len() {
+                continue;
+            }
+            let map = match &self.layers[i] {
+                Lowered::Reshape => inputs[0].clone(),
+                Lowered::Affine(map) => composed(map, &stacked(&inputs)),
+                Lowered::Activation(_) | Lowered::MaxPool(_) => continue,
+            };
+            expressions[i + 1] = Some(Expression { map });
+        }
+    }
+
+    /// Whether a value that exists after stage `depth` is used behind the next stage other than as
+    /// an input of that stage.
+    fn is_needed_after(&self, value: usize, depth: usize) -> bool {
+        let output = self.network.nodes.len();
+        value == output && self.depths[output] > depth
+            || self.network.nodes.iter().enumerate().any(|(i, node)| {
+                let at = self.depths[i + 1];
+                node.inputs.contains(&value)
+                    && (at > depth + 1 || at == depth + 1 && !is_nonlinear(&self.layers[i]))
+            })
+    }
+
+    fn stage(&self, nonlinear: &[usize], passed: &[usize]) -> Stage {
+        let pools = nonlinear.iter().any(|&v| matches!(self.layers[v - 1], Lowered::MaxPool(_)));
+        if !pools {
+            let mut parts: Vec<(Activation, usize)> = Vec::new();
+            for &v in nonlinear {
+                if let Lowered::Activation(activations) = &self.layers[v - 1] {
+                    parts.extend(activations.iter().cloned());
+                }
+            }
+            parts.extend(passed.iter().map(|&v| (Activation::Identity, self.sizes[v])));
+            return Stage::Componentwise(parts);
+        }
+        let mut windows: Vec<Vec<usize>> = Vec::new();
+        let mut start = 0;
+        for &v in nonlinear {
+            if let Lowered::MaxPool(pool) = &self.layers[v - 1] {
+                windows.extend((0..pool.count()).map(|i| pool.window(i).map(|j| start + j).collect()));
+                start += pool.inputs();
+            }
+        }
+        for &v in passed {
+            windows.extend((start..start + self.sizes[v]).map(|j| vec![j]));
+            start += self.sizes[v];
+        }
+        Stage::Pool(Windows::new(start, windows))
+    }
+}
+
+fn is_nonlinear(layer: &Lowered) -> bool {
+    matches!(layer, Lowered::Activation(_) | Lowered::MaxPool(_))
+}
+
+impl Stage {
+    /// The number of components of the result.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Stage::Componentwise(parts) => parts.iter().map(|(_, count)| count).sum(),
+            Stage::Pool(windows) => windows.count(),
+        }
+    }
+
+    /// The slopes over the whole real line.
+    pub fn slopes(&self) -> Slopes {
+        match self {
+            Stage::Componentwise(parts) => {
+                let (mut alpha, mut beta) = (Vec::new(), Vec::new());
+                for (activation, count) in parts {
+                    let (low, high) = activation.slopes();
+                    alpha.extend(std::iter::repeat_n(low, *count));
+                    beta.extend(std::iter::repeat_n(high, *count));
+                }
+                Slopes::Componentwise(Diagonal::new(alpha, beta))
+            }
+            Stage::Pool(windows) => Slopes::Pool(windows.clone()),
+        }
+    }
+
+    /// The activation of each component; `None` for a pool.
+    pub fn activations(&self) -> Option<Vec<&Activation>> {
+        match self {
+            Stage::Componentwise(parts) => {
+                let each = parts.iter().flat_map(|(a, count)| std::iter::repeat_n(a, *count));
+                Some(each.collect())
+            }
+            Stage::Pool(_) => None,
+        }
+    }
+}
+
+fn identity(n: usize) -> AffineMap {
+    AffineMap { linear: LinearMap::identity(n), bias: vec![Interval::point(0.0); n] }
+}
+
+/// The components `start..start + count` of a state of the given width.
+fn selection(start: usize, count: usize, width: usize) -> AffineMap {
+    if start == 0 && count == width {
+        return identity(width);
+    }
+    let rows = crate::numeric::Csr::from_rows(count, width, |i, push| push(start + i, 1.0));
+    AffineMap {
+        linear: LinearMap { matrix: Matrix::sparse(rows), radius: None, exponent: 0 },
+        bias: vec![Interval::point(0.0); count],
+    }
+}
+
+fn stacked(maps: &[&AffineMap]) -> AffineMap {
+    if let [only] = maps {
+        return (*only).clone();
+    }
+    let linear: Vec<&LinearMap> = maps.iter().map(|m| &m.linear).collect();
+    AffineMap {
+        linear: LinearMap::stacked(&linear),
+        bias: maps.iter().flat_map(|m| m.bias.iter().copied()).collect(),
+    }
+}
+
+/// `outer o inner`.
+fn composed(outer: &AffineMap, inner: &AffineMap) -> AffineMap {
+    let linear = outer.linear.after(&inner.linear);
+    let moved = if inner.bias.iter().all(|b| *b == Interval::point(0.0)) {
+        outer.bias.clone()
+    } else {
+        outer.apply(&inner.bias)
+    };
+    AffineMap { linear, bias: moved }
+}
+
+impl AffineMap {
+    /// An enclosure of `linear x + bias` for a vector `x` of intervals.
+    pub fn apply(&self, x: &[Interval]) -> Vec<Interval> {
+        // Centre and radius form: |W x - W m| <= |W| r for x within r of m.
+        let centre: Vec<f64> = x.iter().map(|i| i.midpoint()).collect();
+        let radius: Vec<f64> = x
+            .iter()
+            .zip(&centre)
+            .map(|(i, &m)| {
+                let m = Interval::point(m);
+                (*i - m).magnitude()
+            })
+            .collect();
+        let column = |v: Vec<f64>| ndarray::Array1::from(v).insert_axis(ndarray::Axis(1));
+        let map = &self.linear;
+        let (centre, radius) = (column(centre), column(radius));
+        let sums = map.matrix.apply(centre.view());
+        let size = centre.mapv(f64::abs);
+        let grid = crate::numeric::Grid::of(centre.iter());
+        let error = map.matrix.dot_error(grid);
+        let sizes = map.matrix.abs_apply_up(size.view());
+        let mut spread = map.matrix.abs_apply_up(radius.view());
+        if let Some(r) = &map.radius {
+            spread = spread + r.abs_apply_up((size + radius).mapv(f64::next_up).view());
+        }
+        (0..map.rows())
+            .map(|i| {
+                let rounding = Interval::point(sizes[[i, 0]]).scale(error.relative)
+                    + Interval::point(error.absolute);
+                let slack = Interval::point(spread[[i, 0]].next_up()) + rounding;
+                let slack = slack.hi;
+                let value = Interval::point(sums[[i, 0]]) + Interval::new(-slack, slack);
+                let scaled = Interval {
+                    lo: -scale_up(-value.lo, map.exponent),
+                    hi: scale_up(value.hi, map.exponent),
+                };
+                scaled + self.bias[i]
+            })
+            .collect()
+    }
+}

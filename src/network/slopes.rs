@@ -1,0 +1,297 @@
+//! What the bounds know of a nonlinearity: the interval of its slopes, neuron by neuron.
+
+use ndarray::{Array2, ArrayView2, Axis};
+
+use crate::numeric::rounding::{max_up, sqrt_up, sub_up, upper};
+use crate::numeric::{Csr, Matrix, Norm};
+
+/// The Jacobians `D` of a nonlinearity: a set of matrices that contains all of them.
+#[derive(Debug, Clone)]
+pub enum Slopes {
+    /// `D` is diagonal with entries in slope intervals.
+    Componentwise(Diagonal),
+    /// Each row of `D` selects one element of a window (max-pooling).
+    Pool(Windows),
+}
+
+/// Slope intervals `[alpha_k, beta_k]` of the neurons of a layer.
+///
+/// The centre is a floating-point number and the radius is rounded up so that
+/// `[alpha, beta]` is inside `[centre - radius, centre + radius]` exactly.
+#[derive(Debug, Clone)]
+pub struct Diagonal {
+    alpha: Vec<f64>,
+    beta: Vec<f64>,
+    centre: Vec<f64>,
+    radius: Vec<f64>,
+}
+
+impl Diagonal {
+    /// The intervals with the given lower and upper ends.
+    pub fn new(alpha: Vec<f64>, beta: Vec<f64>) -> Diagonal {
+        debug_assert_eq!(alpha.len(), beta.len());
+        let centre: Vec<f64> =
+            alpha.iter().zip(&beta).map(|(&a, &b)| if a == b { a } else { a / 2.0 + b / 2.0 }).collect();
+        let radius = (0..alpha.len())
+            .map(|k| max_up(sub_up(beta[k], centre[k]), sub_up(centre[k], alpha[k])))
+            .collect();
+        Diagonal { alpha, beta, centre, radius }
+    }
+
+    /// The lower ends.
+    pub fn alpha(&self) -> &[f64] {
+        &self.alpha
+    }
+
+    /// The upper ends.
+    pub fn beta(&self) -> &[f64] {
+        &self.beta
+    }
+
+    /// The centres of the intervals.
+    pub fn centre(&self) -> &[f64] {
+        &self.centre
+    }
+
+    /// Half the widths, rounded up; 0 for a fixed slope.
+    pub fn radius(&self) -> &[f64] {
+        &self.radius
+    }
+
+    /// The largest absolute slope of each neuron.
+    pub fn magnitude(&self) -> impl Iterator<Item = f64> + '_ {
+        self.alpha.iter().zip(&self.beta).map(|(a, b)| a.abs().max(b.abs()))
+    }
+}
+
+/// The windows of a max-pooling layer: each output is the largest element of one of them. A window
+/// of one element passes it through unchanged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Windows {
+    inputs: usize,
+    starts: Vec<usize>,
+    members: Vec<u32>,
+}
+
+impl Windows {
+    /// The given nonempty windows over `inputs` elements.
+    pub fn new(inputs: usize, windows: impl IntoIterator<Item = Vec<usize>>) -> Windows {
+        let mut result = Windows { inputs, starts: vec![0], members: Vec::new() };
+        for window in windows {
+            debug_assert!(!window.is_empty() && window.iter().all(|&j| j < inputs));
+            result.members.extend(window.into_iter().map(|j| j as u32));
+            result.starts.push(result.members.len());
+        }
+        result
+    }
+
+    /// The number of elements before the pooling.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// The number of windows.
+    pub fn count(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The elements of window `i`.
+    pub fn window(&self, i: usize) -> impl ExactSizeIterator<Item = usize> + '_ {
+        self.members[self.starts[i]..self.starts[i + 1]].iter().map(|&j| j as usize)
+    }
+
+    /// Whether window `i` passes its only element through.
+    pub fn passes(&self, i: usize) -> bool {
+        self.starts[i + 1] - self.starts[i] == 1
+    }
+
+    /// Row `i` of the result is the largest of the rows of window `i`, entry by entry.
+    fn maximum(&self, x: ArrayView2<'_, f64>, keep: impl Fn(usize) -> bool) -> Array2<f64> {
+        let mut out = Array2::zeros((self.count(), x.ncols()));
+        for (i, mut row) in out.axis_iter_mut(Axis(0)).enumerate().filter(|(i, _)| keep(*i)) {
+            for j in self.window(i) {
+                row.zip_mut_with(&x.row(j), |a, &b| *a = max_up(*a, b));
+            }
+        }
+        out
+    }
+
+    /// The largest number of windows that contain one element.
+    pub fn largest_overlap(&self) -> usize {
+        let mut count = vec![0usize; self.inputs];
+        self.members.iter().for_each(|&j| count[j as usize] += 1);
+        count.into_iter().max().unwrap_or(0)
+    }
+}
+
+impl Slopes {
+    /// The number of inputs.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Slopes::Componentwise(d) => d.alpha.len(),
+            Slopes::Pool(w) => w.inputs(),
+        }
+    }
+
+    /// The number of outputs.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Slopes::Componentwise(d) => d.alpha.len(),
+            Slopes::Pool(w) => w.count(),
+        }
+    }
+
+    /// The slope intervals, where the nonlinearity is componentwise.
+    pub fn diagonal(&self) -> Option<&Diagonal> {
+        match self {
+            Slopes::Componentwise(d) => Some(d),
+            Slopes::Pool(_) => None,
+        }
+    }
+
+    /// The number of neurons (or windows) whose slope is not fixed.
+    pub fn branching(&self) -> usize {
+        match self {
+            Slopes::Componentwise(d) => d.radius.iter().filter(|&&r| r > 0.0).count(),
+            Slopes::Pool(w) => (0..w.count()).filter(|&i| !w.passes(i)).count(),
+        }
+    }
+
+    /// `C p` for the centre `C` of the slopes, with rounding to nearest (one product per entry).
+    /// A pooling window of several elements has no centre: its rows are zero.
+    pub fn centre(&self, p: &Matrix) -> Matrix {
+        match self {
+            Slopes::Componentwise(d) => p.map(|i, x| d.centre[i] * x),
+            Slopes::Pool(w) => {
+                let selection = Csr::from_rows(w.count(), w.inputs(), |i, push| {
+                    if w.passes(i) {
+                        w.window(i).for_each(|j| push(j, 1.0));
+                    }
+                });
+                Matrix::sparse(selection).multiply(p)
+            }
+        }
+    }
+
+    /// Whether multiplying by the centres never rounds: all are powers of two or zero.
+    pub fn centre_is_exact(&self) -> bool {
+        match self {
+            Slopes::Componentwise(d) => {
+                d.centre.iter().all(|&c| c == 0.0 || c.to_bits() & ((1 << 52) - 1) == 0)
+            }
+            Slopes::Pool(_) => true,
+        }
+    }
+
+    /// An upper bound of `|C| x` for a block of nonnegative columns.
+    pub fn centre_up(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
+        match self {
+            Slopes::Componentwise(d) => scale_rows(x, d.centre.iter().map(|c| c.abs())),
+            Slopes::Pool(w) => w.maximum(x, |i| w.passes(i)),
+        }
+    }
+
+    /// An upper bound of `R x` for a block of nonnegative columns, where `R` is the radius of the
+    /// slopes: `|D p - C p| <= R |p|`. For a window of several elements, the largest of them.
+    pub fn radius_up(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
+        match self {
+            Slopes::Componentwise(d) => scale_rows(x, d.radius.iter().copied()),
+            Slopes::Pool(w) => w.maximum(x, |i| !w.passes(i)),
+        }
+    }
+
+    /// An upper bound of `|D| x` for a block of nonnegative columns.
+    pub fn magnitude_up(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
+        match self {
+            Slopes::Componentwise(d) => scale_rows(x, d.magnitude()),
+            Slopes::Pool(w) => w.maximum(x, |_| true),
+        }
+    }
+
+    /// Upper bounds of the norms of `D`, of its radius and of its centre.
+    pub fn norms_up(&self, norm: Norm) -> SlopeNorms {
+        let max = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, max_up);
+        match self {
+            Slopes::Componentwise(d) => SlopeNorms {
+                magnitude: max(&mut d.magnitude()),
+                radius: max(&mut d.radius.iter().copied()),
+                centre: max(&mut d.centre.iter().map(|c| c.abs())),
+            },
+            Slopes::Pool(w) => {
+                // Every row of D has a single 1; a column has one for each window that selects it.
+                let overlap = w.largest_overlap() as f64;
+                let magnitude = match norm {
+                    Norm::Linf => 1.0,
+                    Norm::L1 => overlap,
+                    Norm::L2 => sqrt_up(overlap),
+                };
+                let passes = (0..w.count()).any(|i| w.passes(i));
+                SlopeNorms { magnitude, radius: magnitude, centre: if passes { 1.0 } else { 0.0 } }
+            }
+        }
+    }
+
+    /// The slopes of the transposed Jacobian; `None` for a pool.
+    pub fn transposed(&self) -> Option<Slopes> {
+        self.diagonal().map(|d| Slopes::Componentwise(d.clone()))
+    }
+}
+
+/// Upper bounds of operator norms of a set of slopes (see [`Slopes::norms_up`]).
+#[derive(Debug, Clone, Copy)]
+pub struct SlopeNorms {
+    /// `max ||D||`.
+    pub magnitude: f64,
+    /// The norm of the radius.
+    pub radius: f64,
+    /// The norm of the centre.
+    pub centre: f64,
+}
+
+/// The rows of a nonnegative block times nonnegative factors, rounded up.
+fn scale_rows(x: ArrayView2<'_, f64>, factors: impl Iterator<Item = f64>) -> Array2<f64> {
+    let mut out = x.to_owned();
+    for (mut row, factor) in out.axis_iter_mut(Axis(0)).zip(factors) {
+        // A product with a power of two is exact while it is a normal number.
+        let exact = factor == 0.0 || factor.to_bits() & ((1 << 52) - 1) == 0;
+        row.mapv_inplace(|value| {
+            let product = value * factor;
+            if exact && (product >= f64::MIN_POSITIVE || value == 0.0 || factor == 0.0) {
+                upper(product)
+            } else {
+                upper(product.next_up())
+            }
+        });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::arr2;
+
+    #[test]
+    fn intervals_are_covered() {
+        let d = Diagonal::new(vec![0.0, 0.01, 0.3, -0.1], vec![1.0, 1.0, 0.3, 1.1]);
+        assert_eq!((d.centre()[0], d.radius()[0], d.radius()[2]), (0.5, 0.5, 0.0));
+        let exact = |x: f64| dashu::rational::RBig::try_from(x).expect("finite");
+        for k in 0..4 {
+            assert!(exact(d.centre()[k]) + exact(d.radius()[k]) >= exact(d.beta()[k]));
+            assert!(exact(d.centre()[k]) - exact(d.radius()[k]) <= exact(d.alpha()[k]));
+        }
+    }
+
+    #[test]
+    fn pools_take_the_largest_and_count_their_overlap() {
+        let w = Windows::new(4, [vec![0, 1], vec![1, 2], vec![3]]);
+        let x = arr2(&[[1.0], [5.0], [2.0], [7.0]]);
+        let slopes = Slopes::Pool(w);
+        assert_eq!(slopes.magnitude_up(x.view()), arr2(&[[5.0], [5.0], [7.0]]));
+        assert_eq!(slopes.radius_up(x.view()), arr2(&[[5.0], [5.0], [0.0]]));
+        assert_eq!(slopes.centre_up(x.view()), arr2(&[[0.0], [0.0], [7.0]]));
+        assert_eq!(slopes.norms_up(Norm::L1).magnitude, 2.0);
+        assert_eq!(slopes.norms_up(Norm::Linf).magnitude, 1.0);
+        assert_eq!(slopes.branching(), 2);
+    }
+}
