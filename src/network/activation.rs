@@ -1,1 +1,270 @@
-//! The activation functions.
+//! The activation functions: their names and parameters.
+//!
+//! [`table`] has the certified slopes, values and derivatives, [`fast`] the unverified evaluation,
+//! [`text`] the names and descriptions.
+
+pub mod fast;
+pub mod table;
+pub mod text;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A function of one variable that is applied to every component.
+///
+/// The parameters are taken as exact real numbers, with one exception: the nearest `f64` to 1/6,
+/// as the `alpha` of [`Activation::HardSigmoid`], also stands for 1/6 itself. The defaults are those
+/// of PyTorch (`torch.nn`). Unknown fields are refused, except on functions without parameters, where
+/// serde ignores them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Activation {
+    /// `x`.
+    Identity,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x` for `x >= 0`, `negative_slope * x` below.
+    LeakyRelu {
+        /// The slope at negative arguments.
+        #[serde(default = "default_negative_slope")]
+        negative_slope: f64,
+    },
+    /// A leaky ReLU of which the negative slope was learnt.
+    Prelu {
+        /// One slope, or one per channel.
+        slopes: Vec<f64>,
+    },
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `min(max(x, min), max)`.
+    HardTanh {
+        /// The least value.
+        #[serde(default = "minus_one")]
+        min: f64,
+        /// The largest value.
+        #[serde(default = "one")]
+        max: f64,
+    },
+    /// `x` for `x >= 0`, `alpha (exp(x) - 1)` below (Clevert et al. 2016).
+    Elu {
+        /// Minus the limit at `-inf`.
+        #[serde(default = "one")]
+        alpha: f64,
+    },
+    /// `scale * elu(x)` with the two constants of Klambauer et al. 2017.
+    Selu,
+    /// `max(x, 0) + min(0, alpha (exp(x/alpha) - 1))` (Barron 2017).
+    Celu {
+        /// Positive.
+        #[serde(default = "one")]
+        alpha: f64,
+    },
+    /// `ln(1 + exp(beta x)) / beta` (without PyTorch's switch to `x` beyond a threshold).
+    Softplus {
+        /// Positive.
+        #[serde(default = "one")]
+        beta: f64,
+    },
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `min(max(alpha x + beta, 0), 1)`: 1/6 and 1/2 in PyTorch, 0.2 and 0.5 in ONNX.
+    HardSigmoid {
+        /// The slope in the middle.
+        #[serde(default = "one_sixth")]
+        alpha: f64,
+        /// The value at 0.
+        #[serde(default = "one_half")]
+        beta: f64,
+    },
+    /// `tanh(x)`.
+    Tanh,
+    /// `x Phi(x)` with the normal distribution function `Phi` (Hendrycks & Gimpel 2016).
+    Gelu {
+        /// The exact function or its approximation by tanh.
+        #[serde(default)]
+        approximate: GeluForm,
+    },
+    /// `x sigmoid(x)`, also called swish.
+    Silu,
+    /// `x min(max(x + 3, 0), 6) / 6` (Howard et al. 2019).
+    HardSwish,
+    /// `x tanh(softplus(x))` (Misra 2019).
+    Mish,
+    /// `x / (1 + |x|)`.
+    Softsign,
+    /// `ln(sigmoid(x))`.
+    LogSigmoid,
+    /// `x - tanh(x)`.
+    Tanhshrink,
+    /// `x - lambda` above `lambda`, `x + lambda` below `-lambda`, 0 between.
+    Softshrink {
+        /// Not negative.
+        #[serde(default = "one_half")]
+        lambda: f64,
+    },
+    /// `|x|`.
+    Abs,
+    /// `atan(x)`.
+    Atan,
+    /// `sin(x)`.
+    Sin,
+    /// `cos(x)`.
+    Cos,
+    /// `erf(x)`.
+    Erf,
+    /// `min(max(x, min), max)`, either limit being optional (ONNX `Clip`).
+    Clip {
+        /// The least value.
+        #[serde(default)]
+        min: Option<f64>,
+        /// The largest value.
+        #[serde(default)]
+        max: Option<f64>,
+    },
+}
+
+/// The two forms of [`Activation::Gelu`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GeluForm {
+    /// `x Phi(x)`.
+    #[default]
+    None,
+    /// `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`.
+    Tanh,
+}
+
+fn default_negative_slope() -> f64 {
+    0.01
+}
+
+fn minus_one() -> f64 {
+    -1.0
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn one_half() -> f64 {
+    0.5
+}
+
+fn one_sixth() -> f64 {
+    1.0 / 6.0
+}
+
+impl Activation {
+    /// Every activation function once, with its default parameters.
+    pub fn all() -> Vec<Activation> {
+        use Activation as A;
+        vec![
+            A::Identity,
+            A::Relu,
+            A::LeakyRelu { negative_slope: default_negative_slope() },
+            A::Prelu { slopes: vec![0.25] },
+            A::Relu6,
+            A::HardTanh { min: -1.0, max: 1.0 },
+            A::Elu { alpha: 1.0 },
+            A::Selu,
+            A::Celu { alpha: 1.0 },
+            A::Softplus { beta: 1.0 },
+            A::Sigmoid,
+            A::HardSigmoid { alpha: one_sixth(), beta: 0.5 },
+            A::Tanh,
+            A::Gelu { approximate: GeluForm::None },
+            A::Gelu { approximate: GeluForm::Tanh },
+            A::Silu,
+            A::HardSwish,
+            A::Mish,
+            A::Softsign,
+            A::LogSigmoid,
+            A::Tanhshrink,
+            A::Softshrink { lambda: 0.5 },
+            A::Abs,
+            A::Atan,
+            A::Sin,
+            A::Cos,
+            A::Erf,
+            A::Clip { min: None, max: None },
+        ]
+    }
+
+    /// The function of one channel: the leaky ReLU of that channel's slope for [`Activation::Prelu`]
+    /// (its only slope when there is one), the function itself otherwise. A channel that has no slope
+    /// keeps them all, which is safe.
+    pub fn for_channel(&self, channel: usize) -> Activation {
+        let Activation::Prelu { slopes } = self else { return self.clone() };
+        let slope = if slopes.len() == 1 { slopes.first() } else { slopes.get(channel) };
+        match slope {
+            Some(&negative_slope) => Activation::LeakyRelu { negative_slope },
+            None => self.clone(),
+        }
+    }
+
+    /// Whether the graph consists of finitely many straight pieces.
+    pub fn is_piecewise_linear(&self) -> bool {
+        use Activation as A;
+        match self {
+            A::Identity | A::Relu | A::LeakyRelu { .. } | A::Prelu { .. } | A::Relu6 => true,
+            A::HardTanh { .. } | A::HardSigmoid { .. } | A::Softshrink { .. } => true,
+            A::Abs | A::Clip { .. } => true,
+            A::Elu { alpha } => *alpha == 0.0,
+            _ => false,
+        }
+    }
+
+    /// Checks the parameters; the message names the parameter, its value and what is allowed.
+    ///
+    /// # Errors
+    /// When a parameter is not finite or outside its domain.
+    pub fn validate(&self) -> Result<(), String> {
+        match self {
+            Activation::LeakyRelu { negative_slope } => self.finite("negative_slope", *negative_slope),
+            Activation::Prelu { slopes } if slopes.is_empty() => {
+                Err("prelu: slopes is empty, expected one slope or one per channel".to_string())
+            }
+            Activation::Prelu { slopes } => slopes.iter().try_for_each(|s| self.finite("slopes", *s)),
+            Activation::HardTanh { min, max } => self.ordered(Some(*min), Some(*max)),
+            Activation::Clip { min, max } => self.ordered(*min, *max),
+            Activation::Elu { alpha } => self.finite("alpha", *alpha),
+            Activation::Celu { alpha } => self.positive("alpha", *alpha),
+            Activation::Softplus { beta } => self.positive("beta", *beta),
+            Activation::HardSigmoid { alpha, beta } => {
+                self.finite("alpha", *alpha)?;
+                self.finite("beta", *beta)
+            }
+            Activation::Softshrink { lambda } if *lambda < 0.0 => {
+                Err(format!("softshrink: lambda is {lambda}, expected a number that is not negative"))
+            }
+            Activation::Softshrink { lambda } => self.finite("lambda", *lambda),
+            _ => Ok(()),
+        }
+    }
+
+    fn finite(&self, parameter: &str, value: f64) -> Result<(), String> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        Err(format!("{}: {parameter} is {value}, expected a finite number", self.name()))
+    }
+
+    fn positive(&self, parameter: &str, value: f64) -> Result<(), String> {
+        self.finite(parameter, value)?;
+        if value > 0.0 {
+            return Ok(());
+        }
+        Err(format!("{}: {parameter} is {value}, expected a positive number", self.name()))
+    }
+
+    fn ordered(&self, min: Option<f64>, max: Option<f64>) -> Result<(), String> {
+        min.map_or(Ok(()), |min| self.finite("min", min))?;
+        max.map_or(Ok(()), |max| self.finite("max", max))?;
+        match (min, max) {
+            (Some(min), Some(max)) if min > max => {
+                Err(format!("{}: min is {min} and max is {max}, expected min <= max", self.name()))
+            }
+            _ => Ok(()),
+        }
+    }
+}

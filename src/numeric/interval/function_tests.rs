@@ -1,0 +1,143 @@
+//! The elementary functions against numbers of 1300 bits: valid, and tight.
+
+use super::erf::{self, TWO_OVER_SQRT_PI};
+use super::{Interval, elementary, periodic};
+use dashu::float::{FBig, round::mode::HalfEven};
+use proptest::prelude::{Strategy, any, prop_assert, prop_oneof, proptest};
+
+type Real = FBig<HalfEven, 2>;
+
+/// `x` as a number of 1300 bits: `1 + exp(-700)` keeps 290 bits of its second term.
+fn real(x: f64) -> Real {
+    Real::try_from(x).unwrap_or(Real::ZERO).with_precision(1300).value()
+}
+
+/// The interval contains the exact value, to about 1300 bits.
+fn valid(x: Interval, value: &Real) -> bool {
+    (x.lo.is_infinite() || real(x.lo) <= *value) && (x.hi.is_infinite() || *value <= real(x.hi))
+}
+
+/// The number of steps from one `f64` to the next between the ends, of one sign.
+fn steps(x: Interval) -> u64 {
+    x.lo.to_bits().abs_diff(x.hi.to_bits())
+}
+
+/// Numbers of all the magnitudes that matter.
+fn argument() -> impl Strategy<Value = f64> {
+    prop_oneof![-3f64..3.0, -40f64..40.0, -700f64..700.0, (-200f64..6.0).prop_map(f64::exp2)]
+}
+
+proptest! {
+    #[test]
+    fn exponentials(x in argument()) {
+        let (p, e) = (Interval::point(x), real(x).exp());
+        prop_assert!(valid(p.exp(), &e) && steps(p.exp()) <= 6, "exp {x}: {}", steps(p.exp()));
+        let m = p.exp_m1();
+        prop_assert!(valid(m, &(e - real(1.0))) && steps(m) <= 12, "exp_m1 {x}: {}", steps(m));
+    }
+
+    #[test]
+    fn logarithms(x in argument(), any in any::<f64>()) {
+        let x = x.abs();
+        let (p, one) = (Interval::point(x), real(1.0));
+        for y in [x, any.abs(), 1.0 + x / 1e3, 1.0 - x / 1e3] {
+            if y > 0.0 && y.is_finite() {
+                let l = Interval::point(y).ln();
+                prop_assert!(valid(l, &real(y).ln()) && steps(l) <= 10, "ln {y}: {}", steps(l));
+            }
+        }
+        let l = p.ln_1p();
+        prop_assert!(valid(l, &(one + real(x)).ln()) && steps(l) <= 12, "ln_1p {x}: {}", steps(l));
+        let l = Interval::point(-x.min(0.9)).ln_1p();
+        prop_assert!(valid(l, &(real(1.0) - real(x.min(0.9))).ln()) && steps(l) <= 16);
+    }
+
+    /// Three more operations than exp.
+    #[test]
+    fn logistic_functions(x in argument()) {
+        let (p, one, e) = (Interval::point(x), real(1.0), real(x).exp());
+        let s = p.sigmoid();
+        prop_assert!(valid(s, &(&e / (&one + &e))) && steps(s) <= 14, "sigmoid {x}: {}", steps(s));
+        let l = p.ln_1p_exp();
+        prop_assert!(valid(l, &(&one + &e).ln()) && steps(l) <= 20, "softplus {x}: {}", steps(l));
+        let (t, f) = (p.tanh(), &e * &e);
+        prop_assert!(valid(t, &((&f - &one) / (&f + &one))) && steps(t) <= 24, "tanh {x}: {}", steps(t));
+    }
+
+    #[test]
+    fn inverse_tangents(x in argument()) {
+        let t = Interval::point(x).atan();
+        prop_assert!(valid(t, &real(x).atan()) && steps(t) <= 10, "atan {x}: {}", steps(t));
+    }
+
+    /// The zeros are those of pi/2 to 86 bits, so the error is absolute near them.
+    #[test]
+    fn sines(x in -1e6f64..1e6, y in -7f64..7.0) {
+        for x in [x, y] {
+            let p = Interval::point(x);
+            prop_assert!(valid(p.sin(), &real(x).sin()) && p.sin().width() <= 3e-15);
+            prop_assert!(valid(p.cos(), &real(x).cos()) && p.cos().width() <= 3e-15);
+        }
+    }
+
+    #[test]
+    fn ranges_contain_the_values(a in -50f64..50.0, w in 0f64..9.0, t in 0f64..1.0) {
+        let (x, y) = (Interval::new(a, a + w), a + t * w);
+        let p = Interval::point(y);
+        prop_assert!(x.sin().encloses(p.sin()) && x.cos().encloses(p.cos()));
+        prop_assert!(x.exp().hi >= p.exp().lo && x.tanh().lo <= p.tanh().hi);
+    }
+
+    /// erf by its alternating series in 1300 bits; relative accuracy of erf and of erfc.
+    #[test]
+    fn error_functions(x in -8f64..8.0) {
+        let (mut sum, mut power) = (real(0.0), real(x));
+        for n in 0..400u32 {
+            sum += &power / real(f64::from(2 * n + 1));
+            power = power * real(-x) * real(x) / real(f64::from(n + 1));
+        }
+        let value = sum * real(2.0) / Real::pi(1300).sqrt();
+        let (e, c) = (Interval::point(x).erf(), Interval::point(x).erfc());
+        prop_assert!(valid(e, &value) && steps(e) <= 32, "erf {x}: {}", steps(e));
+        prop_assert!(valid(c, &(real(1.0) - &value)), "erfc {x}: {c}");
+        // erfc is computed as 1 - erf up to 3/2, and to full relative accuracy beyond.
+        let scale = if x < 1.5 { 1.0 } else { c.lo };
+        prop_assert!(c.width() <= 1e-14 * scale, "erfc {x}: {}", c.width() / c.lo);
+    }
+}
+
+#[test]
+fn limits() {
+    let inf = f64::INFINITY;
+    let all = Interval::ENTIRE;
+    assert_eq!(all.exp(), Interval::new(0.0, inf));
+    assert_eq!(all.exp_m1(), Interval::new(-1.0, inf));
+    assert_eq!(all.ln(), all);
+    assert_eq!(all.ln_1p(), all);
+    assert_eq!(all.ln_1p_exp(), Interval::new(0.0, inf));
+    assert_eq!(all.sigmoid(), Interval::new(0.0, 1.0));
+    assert_eq!(all.tanh(), Interval::new(-1.0, 1.0));
+    assert_eq!(all.erf(), Interval::new(-1.0, 1.0));
+    assert_eq!(all.erfc(), Interval::new(0.0, 2.0));
+    assert_eq!(all.sin(), Interval::new(-1.0, 1.0));
+    assert_eq!(all.normal_cdf(), Interval::new(0.0, 1.0));
+    assert_eq!(Interval::point(800.0).exp(), Interval::new(f64::MAX, inf));
+    assert_eq!(Interval::point(-inf).exp(), Interval::ZERO);
+    assert_eq!(Interval::ZERO.exp(), Interval::ONE);
+    assert_eq!(Interval::ZERO.tanh(), Interval::ZERO);
+    assert_eq!(Interval::ONE.ln(), Interval::ZERO);
+}
+
+#[test]
+fn constants() {
+    let (one, pi) = (real(1.0), Real::pi(1300));
+    assert!(valid(elementary::LN_2_TAIL, &(real(2.0).ln() - real(elementary::LN_2_HEAD))));
+    assert!(valid(periodic::HALF_PI_TAIL, &(&pi / real(2.0) - real(periodic::HALF_PI_HEAD))));
+    assert!(valid(elementary::HALF_PI, &(&pi / real(2.0))));
+    assert!(valid(elementary::ATAN_ONE, &one.atan()));
+    assert!(valid(elementary::ATAN_HALF, &real(0.5).atan()));
+    assert!(valid(TWO_OVER_SQRT_PI, &(real(2.0) / pi.sqrt())));
+    assert!(valid(erf::INVERSE_SQRT_TWO, &(&one / real(2.0).sqrt())));
+    let density = &one / (real(2.0) * &pi).sqrt();
+    assert!(valid(erf::INVERSE_SQRT_TWO_PI, &density));
+}
