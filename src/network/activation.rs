@@ -7,6 +7,9 @@ pub mod fast;
 pub mod table;
 pub mod text;
 
+#[cfg(test)]
+mod table_tests;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -220,11 +223,15 @@ impl Activation {
     /// When a parameter is not finite or outside its domain.
     pub fn validate(&self) -> Result<(), String> {
         match self {
-            Activation::LeakyRelu { negative_slope } => self.finite("negative_slope", *negative_slope),
+            Activation::LeakyRelu { negative_slope } => {
+                self.finite("negative_slope", *negative_slope)
+            }
             Activation::Prelu { slopes } if slopes.is_empty() => {
                 Err("prelu: slopes is empty, expected one slope or one per channel".to_string())
             }
-            Activation::Prelu { slopes } => slopes.iter().try_for_each(|s| self.finite("slopes", *s)),
+            Activation::Prelu { slopes } => {
+                slopes.iter().try_for_each(|s| self.finite("slopes", *s))
+            }
             Activation::HardTanh { min, max } => self.ordered(Some(*min), Some(*max)),
             Activation::Clip { min, max } => self.ordered(*min, *max),
             Activation::Elu { alpha } => self.finite("alpha", *alpha),
@@ -234,9 +241,9 @@ impl Activation {
                 self.finite("alpha", *alpha)?;
                 self.finite("beta", *beta)
             }
-            Activation::Softshrink { lambda } if *lambda < 0.0 => {
-                Err(format!("softshrink: lambda is {lambda}, expected a number that is not negative"))
-            }
+            Activation::Softshrink { lambda } if *lambda < 0.0 => Err(format!(
+                "softshrink: lambda is {lambda}, expected a number that is not negative"
+            )),
             Activation::Softshrink { lambda } => self.finite("lambda", *lambda),
             _ => Ok(()),
         }

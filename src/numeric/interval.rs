@@ -13,7 +13,7 @@ mod periodic;
 mod function_tests;
 
 use super::rounding::{
-    add_down, add_up, div_down, div_up, mul_down, mul_up, sqrt_down, sqrt_up, sub_down, sub_up,
+    add_down, div_down, div_up, lower, mul_down, mul_up, sqrt_down, sqrt_up, sub_up,
 };
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -157,17 +157,22 @@ impl Neg for Interval {
     }
 }
 
+/// `a + b` rounded down; a sum with an infinity is that infinity, `inf - inf` is `-inf`.
+fn sum_down(a: f64, b: f64) -> f64 {
+    if a.is_infinite() || b.is_infinite() { lower(a + b) } else { add_down(a, b) }
+}
+
 impl Add for Interval {
     type Output = Interval;
     fn add(self, other: Interval) -> Interval {
-        Interval::new(add_down(self.lo, other.lo), add_up(self.hi, other.hi))
+        Interval::new(sum_down(self.lo, other.lo), -sum_down(-self.hi, -other.hi))
     }
 }
 
 impl Sub for Interval {
     type Output = Interval;
     fn sub(self, other: Interval) -> Interval {
-        Interval::new(sub_down(self.lo, other.hi), sub_up(self.hi, other.lo))
+        self + -other
     }
 }
 

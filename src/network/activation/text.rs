@@ -25,31 +25,31 @@ impl Activation {
         match self {
             Activation::Identity => "identity",
             Activation::Relu => "relu",
-            Activation::LeakyRelu{..} => "leaky_relu",
-            Activation::Prelu{..} => "prelu",
+            Activation::LeakyRelu { .. } => "leaky_relu",
+            Activation::Prelu { .. } => "prelu",
             Activation::Relu6 => "relu6",
-            Activation::HardTanh{..} => "hard_tanh",
-            Activation::Elu{..} => "elu",
+            Activation::HardTanh { .. } => "hard_tanh",
+            Activation::Elu { .. } => "elu",
             Activation::Selu => "selu",
-            Activation::Celu{..} => "celu",
-            Activation::Softplus{..} => "softplus",
+            Activation::Celu { .. } => "celu",
+            Activation::Softplus { .. } => "softplus",
             Activation::Sigmoid => "sigmoid",
-            Activation::HardSigmoid{..} => "hard_sigmoid",
+            Activation::HardSigmoid { .. } => "hard_sigmoid",
             Activation::Tanh => "tanh",
-            Activation::Gelu{..} => "gelu",
+            Activation::Gelu { .. } => "gelu",
             Activation::Silu => "silu",
             Activation::HardSwish => "hard_swish",
             Activation::Mish => "mish",
             Activation::Softsign => "softsign",
             Activation::LogSigmoid => "log_sigmoid",
             Activation::Tanhshrink => "tanhshrink",
-            Activation::Softshrink{..} => "softshrink",
+            Activation::Softshrink { .. } => "softshrink",
             Activation::Abs => "abs",
             Activation::Atan => "atan",
             Activation::Sin => "sin",
             Activation::Cos => "cos",
             Activation::Erf => "erf",
-            Activation::Clip{..} => "clip",
+            Activation::Clip { .. } => "clip",
         }
     }
 
@@ -69,46 +69,38 @@ impl Activation {
     /// The formula, and the interval of the slopes with its reason or source.
     pub fn describe(&self) -> &'static str {
         match self {
-            Activation::Identity => {
-                "x; slope 1"
-            }
-            Activation::Relu => {
-                "max(x, 0); slopes 0 and 1 (Nair & Hinton 2010)"
-            }
-            Activation::LeakyRelu{..} => {
+            Activation::Identity => "x; slope 1",
+            Activation::Relu => "max(x, 0); slopes 0 and 1 (Nair & Hinton 2010)",
+            Activation::LeakyRelu { .. } => {
                 "x for x >= 0, negative_slope * x below; slopes negative_slope and 1 (Maas et al. 2013)"
             }
-            Activation::Prelu{..} => {
+            Activation::Prelu { .. } => {
                 "a leaky ReLU with learnt negative slopes; slopes those and 1 (He et al. 2015)"
             }
-            Activation::Relu6 => {
-                "min(max(x, 0), 6); slopes 0 and 1 (torch.nn.ReLU6)"
-            }
-            Activation::HardTanh{..} => {
+            Activation::Relu6 => "min(max(x, 0), 6); slopes 0 and 1 (torch.nn.ReLU6)",
+            Activation::HardTanh { .. } => {
                 "min(max(x, min), max); slopes 0 and 1 (torch.nn.Hardtanh)"
             }
-            Activation::Elu{..} => {
+            Activation::Elu { .. } => {
                 "x for x >= 0, alpha (exp(x) - 1) below; slopes between 0, alpha and 1, the derivative alpha exp(x) being monotone (Clevert et al. 2016)"
             }
             Activation::Selu => {
                 "scale * elu(x), alpha = 1.6732632423543772, scale = 1.0507009873554805; slopes in [0, scale * alpha = 1.75809934084737686], the limit from the left at 0 (Klambauer et al. 2017)"
             }
-            Activation::Celu{..} => {
+            Activation::Celu { .. } => {
                 "max(x, 0) + min(0, alpha (exp(x/alpha) - 1)); slopes in [0, 1], the derivative exp(x/alpha) being monotone (Barron 2017)"
             }
-            Activation::Softplus{..} => {
+            Activation::Softplus { .. } => {
                 "ln(1 + exp(beta x)) / beta; slopes in [0, 1], the derivative being sigmoid(beta x) (torch.nn.Softplus without its threshold)"
             }
             Activation::Sigmoid => {
                 "1 / (1 + exp(-x)); slopes in [0, 1/4], s (1 - s) being largest at 0"
             }
-            Activation::HardSigmoid{..} => {
+            Activation::HardSigmoid { .. } => {
                 "min(max(alpha x + beta, 0), 1); slopes 0 and alpha (torch.nn.Hardsigmoid: 1/6, 1/2; ONNX HardSigmoid: 0.2, 0.5)"
             }
-            Activation::Tanh => {
-                "tanh(x); slopes in [0, 1], 1 - tanh^2 being largest at 0"
-            }
-            Activation::Gelu{..} => {
+            Activation::Tanh => "tanh(x); slopes in [0, 1], 1 - tanh^2 being largest at 0",
+            Activation::Gelu { .. } => {
                 "x Phi(x), slopes in [-0.12890414518515, 1.12890414518515], the derivative turning at -sqrt 2 and sqrt 2; with approximate = tanh x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), slopes in [-0.12899306865877, 1.12899306865877], turning at -1.41850400879 and 1.41850400879 (Hendrycks & Gimpel 2016)"
             }
             Activation::Silu => {
@@ -126,28 +118,18 @@ impl Activation {
             Activation::LogSigmoid => {
                 "ln(sigmoid(x)); slopes in [0, 1], the derivative being sigmoid(-x)"
             }
-            Activation::Tanhshrink => {
-                "x - tanh(x); slopes in [0, 1], the derivative being tanh^2"
-            }
-            Activation::Softshrink{..} => {
+            Activation::Tanhshrink => "x - tanh(x); slopes in [0, 1], the derivative being tanh^2",
+            Activation::Softshrink { .. } => {
                 "x - lambda above lambda, x + lambda below -lambda, 0 between; slopes 0 and 1 (torch.nn.Softshrink)"
             }
-            Activation::Abs => {
-                "|x|; slopes -1 and 1"
-            }
-            Activation::Atan => {
-                "atan(x); slopes in [0, 1], 1/(1 + x^2) being largest at 0"
-            }
-            Activation::Sin => {
-                "sin(x); slopes in [-1, 1]"
-            }
-            Activation::Cos => {
-                "cos(x); slopes in [-1, 1]"
-            }
+            Activation::Abs => "|x|; slopes -1 and 1",
+            Activation::Atan => "atan(x); slopes in [0, 1], 1/(1 + x^2) being largest at 0",
+            Activation::Sin => "sin(x); slopes in [-1, 1]",
+            Activation::Cos => "cos(x); slopes in [-1, 1]",
             Activation::Erf => {
                 "erf(x); slopes in [0, 2/sqrt(pi)], the derivative 2/sqrt(pi) exp(-x^2) being largest at 0"
             }
-            Activation::Clip{..} => {
+            Activation::Clip { .. } => {
                 "min(max(x, min), max) with optional limits; slopes 0 and 1 (ONNX Clip)"
             }
         }
@@ -170,7 +152,10 @@ mod tests {
         for (alias, name) in ALIASES {
             assert_eq!(Activation::parse(alias).map(|f| f.name()), Some(name));
         }
-        assert_eq!(Activation::parse("LeakyReLU"), Some(Activation::LeakyRelu { negative_slope: 0.01 }));
+        assert_eq!(
+            Activation::parse("LeakyReLU"),
+            Some(Activation::LeakyRelu { negative_slope: 0.01 })
+        );
         assert_eq!(Activation::parse("no such thing"), None);
     }
 

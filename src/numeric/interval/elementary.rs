@@ -208,7 +208,7 @@ fn atan_small(t: Interval) -> Interval {
     const TERMS: u32 = 15;
     let coefficient = |n: u32| {
         let c = Interval::ONE / Interval::point(f64::from(2 * n + 1));
-        if n % 2 == 0 { c } else { -c }
+        if n.is_multiple_of(2) { c } else { -c }
     };
     let last = coefficient(TERMS) * Interval::new(0.0, 1.0);
     t * horner(t.square(), (0..TERMS).map(coefficient).chain(std::iter::once(last)))

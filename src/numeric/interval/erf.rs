@@ -10,7 +10,7 @@ pub(super) const INVERSE_SQRT_TWO_PI: Interval = Interval::around(0.398_942_280_
 /// 1/sqrt(2).
 pub(super) const INVERSE_SQRT_TWO: Interval = Interval::around(std::f64::consts::FRAC_1_SQRT_2);
 /// The series is used up to here, the continued fraction beyond.
-const SERIES_LIMIT: f64 = 1.5;
+const SERIES_LIMIT: f64 = 1.75;
 
 impl Interval {
     /// The error function `erf(x) = 2/sqrt(pi) * integral of exp(-t^2) over [0, x]`.
@@ -61,7 +61,7 @@ fn gaussian(x: f64) -> Interval {
     (-Interval::point(p)).exp() * (-e).exp()
 }
 
-/// `erf(x) = 2/sqrt(pi) x exp(-x^2) sum_n (2 x^2)^n / (2n+1)!!` (DLMF 7.6.2), 0 <= x < 3/2. The terms
+/// `erf(x) = 2/sqrt(pi) x exp(-x^2) sum_n (2 x^2)^n / (2n+1)!!` (DLMF 7.6.2), 0 <= x < 7/4. The terms
 /// are positive with ratios `2 x^2/(2n+3)`, so what follows the N-th is at most that term times
 /// `q/(1-q)` with its ratio `q`, below 1/2 as soon as `2n + 3 >= 4 x^2`.
 fn erf_series(x: f64) -> Interval {
@@ -76,7 +76,7 @@ fn erf_series(x: f64) -> Interval {
     TWO_OVER_SQRT_PI.scale(x) * gaussian(x) * sum
 }
 
-/// `erfc(x) = 2/sqrt(pi) exp(-x^2) / q_0` with `q_(n-1) = 2x + 2n/q_n`, for x >= 3/2.
+/// `erfc(x) = 2/sqrt(pi) exp(-x^2) / q_0` with `q_(n-1) = 2x + 2n/q_n`, for x >= 7/4.
 ///
 /// The repeated integrals `I_n` of erfc are positive and satisfy `2n I_n = I_(n-2) - 2x I_(n-1)`
 /// (DLMF 7.18.7), so that `q_n = I_(n-1)/I_n` satisfies the recurrence, `q_n >= 2x`, and
