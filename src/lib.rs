@@ -1,4 +1,5 @@
 //! Certified Lipschitz bounds of neural networks.
 
+pub mod bounds;
 pub mod network;
 pub mod numeric;

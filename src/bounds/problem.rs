@@ -153,6 +153,11 @@ impl Oriented<'_> {
         }
     }
 
+    /// The number of columns of [`Oriented::start`].
+    pub fn start_columns(&self, norm: Norm) -> usize {
+        if self.sums_rows(norm) { 1 } else { self.chain.inputs() }
+    }
+
     /// Whether `norm` is the largest row sum in this orientation.
     pub fn sums_rows(&self, norm: Norm) -> bool {
         match norm {

@@ -73,7 +73,11 @@ impl Products {
     pub fn bytes(chain: &Chain) -> usize {
         let maps = chain.maps();
         let entry = |t: usize, s: usize| {
-            if t == s + 1 { maps[s].matrix.bytes() } else { 8 * maps[t - 1].rows() * maps[s].columns() }
+            if t == s + 1 {
+                maps[s].matrix.bytes()
+            } else {
+                8 * maps[t - 1].rows() * maps[s].columns()
+            }
         };
         (1..=maps.len()).flat_map(|t| (0..t).map(move |s| (t, s))).map(|(t, s)| entry(t, s)).sum()
     }
@@ -84,8 +88,7 @@ impl Product {
     fn extended(&self, slopes: &Slopes, map: &LinearMap) -> Product {
         let centred = slopes.centre(&self.value);
         let value = map.matrix.multiply(&centred);
-        let exact_centre = slopes.centre_is_exact()
-            && centred.grid().min >= f64::MIN_POSITIVE;
+        let exact_centre = slopes.centre_is_exact() && centred.grid().min >= f64::MIN_POSITIVE;
         let dot = if map.matrix.multiplies_exactly(&centred) {
             DotError::NONE
         } else {
@@ -132,7 +135,11 @@ impl ProductNorms {
         let centres: Vec<f64> = chain.slopes().iter().map(|s| s.norms_up(norm).centre).collect();
         let mut rows = Vec::with_capacity(maps.len());
         for t in 1..=maps.len() {
-            rows.push((0..t).map(|s| bounded_norm(products.get(t, s), s, t, &maps, &centres, norm)).collect());
+            rows.push(
+                (0..t)
+                    .map(|s| bounded_norm(products.get(t, s), s, t, &maps, &centres, norm))
+                    .collect(),
+            );
         }
         ProductNorms { rows }
     }
@@ -197,4 +204,60 @@ fn bounded_norm(
         bound = add_up(bound, mul_up(product.absolute, dimension));
     }
     max_up(bound, 0.0)
+}
+
+/// Upper bounds `Q_(t,s)` of the absolute values of the exact products, entry by entry:
+/// `|P| + relative A + B + absolute`. Where everything was exact this is just `|P|`; otherwise each
+/// costs one product of nonnegative matrices more.
+pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
+    let last = chain.depth() + 1;
+    let inexact = |s: usize| {
+        (s + 1..=last).any(|t| products.get(t, s).relative > 0.0)
+            || chain.maps()[s..].iter().any(|map| map.radius.is_some())
+    };
+    let mut rows: Vec<Vec<Matrix>> =
+        (1..=last).map(|t| (0..t).map(|s| products.get(t, s).value.abs()).collect()).collect();
+    for s in (0..last).filter(|&s| inexact(s)) {
+        // A_(t,s) and B_(t,s) of the module's comment, going up in t.
+        let mut a = chain.maps()[s].magnitude();
+        let mut b = chain.maps()[s].radius.clone();
+        for t in s + 1..=last {
+            if t > s + 1 {
+                let (map, slopes) = (&chain.maps()[t - 1], &chain.slopes()[t - 2]);
+                let centred = |m: &Matrix| absolute_centre_up(slopes, m);
+                let centred_a = centred(&a);
+                let carried =
+                    b.as_ref().map(|b| map.magnitude().nonnegative_multiply_up(&centred(b)));
+                let new = map.radius.as_ref().map(|r| r.nonnegative_multiply_up(&centred_a));
+                b = match (carried, new) {
+                    (Some(x), Some(y)) => Some(x.sum_up(&y)),
+                    (x, y) => x.or(y),
+                };
+                a = map.magnitude().nonnegative_multiply_up(&centred_a);
+            }
+            let product = products.get(t, s);
+            let mut q = rows[t - 1][s].clone();
+            if product.relative > 0.0 {
+                q = q.sum_up(&a.map(|_, x| mul_up(x, product.relative)));
+            }
+            if let Some(b) = &b {
+                q = q.sum_up(b);
+            }
+            if product.absolute > 0.0 {
+                let (m, n) = (q.rows(), q.columns());
+                q = q.sum_up(&Matrix::dense(ndarray::Array2::from_elem((m, n), product.absolute)));
+            }
+            rows[t - 1][s] = q;
+        }
+    }
+    rows
+}
+
+/// `|C| m` for a nonnegative matrix, rounded up.
+fn absolute_centre_up(slopes: &Slopes, m: &Matrix) -> Matrix {
+    let centred = slopes.centre(m).abs();
+    if slopes.centre_is_exact() && centred.grid().min >= f64::MIN_POSITIVE {
+        return centred;
+    }
+    centred.map(|_, x| if x == 0.0 { 0.0 } else { x.next_up() })
 }

@@ -66,7 +66,8 @@ impl Chain {
     /// The chain of the transposed Jacobians, whose l-infinity norms are the l1 norms of this one;
     /// `None` where there is a max-pooling. Entries are shared.
     pub fn transposed(&self) -> Option<Chain> {
-        let slopes: Option<Vec<Slopes>> = self.slopes.iter().rev().map(Slopes::transposed).collect();
+        let slopes: Option<Vec<Slopes>> =
+            self.slopes.iter().rev().map(Slopes::transposed).collect();
         let maps = self.maps.iter().rev().map(LinearMap::transposed).collect();
         slopes.map(|slopes| Chain { maps, slopes })
     }

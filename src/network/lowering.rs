@@ -9,8 +9,8 @@ use super::layers::{AffineMap, Lowered};
 use super::linear_map::LinearMap;
 use super::slopes::{Diagonal, Slopes, Windows};
 use super::{Activation, Chain, LayerError, Network, size};
-use crate::numeric::{Interval, Matrix};
 use crate::numeric::rounding::scale_up;
+use crate::numeric::{Interval, Matrix};
 
 /// A network as `W_l S_l ... S_1 W_0` with its biases and activations: the [`Chain`] says what its
 /// Jacobians can be, the rest what it computes.
@@ -115,8 +115,9 @@ impl<'a> Lowering<'a> {
             let nonlinear: Vec<usize> = (1..count)
                 .filter(|&v| self.depths[v] == depth + 1 && is_nonlinear(&self.layers[v - 1]))
                 .collect();
-            let passed: Vec<usize> =
-                (0..count).filter(|&v| self.depths[v] <= depth && self.is_needed_after(v, depth)).collect();
+            let passed: Vec<usize> = (0..count)
+                .filter(|&v| self.depths[v] <= depth && self.is_needed_after(v, depth))
+                .collect();
             let sources = nonlinear.iter().map(|&v| self.network.nodes[v - 1].inputs[0]);
             let parts: Vec<&AffineMap> = sources
                 .chain(passed.iter().copied())
@@ -196,7 +197,8 @@ impl<'a> Lowering<'a> {
         let mut start = 0;
         for &v in nonlinear {
             if let Lowered::MaxPool(pool) = &self.layers[v - 1] {
-                windows.extend((0..pool.count()).map(|i| pool.window(i).map(|j| start + j).collect()));
+                windows
+                    .extend((0..pool.count()).map(|i| pool.window(i).map(|j| start + j).collect()));
                 start += pool.inputs();
             }
         }

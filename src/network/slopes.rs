@@ -30,8 +30,11 @@ impl Diagonal {
     /// The intervals with the given lower and upper ends.
     pub fn new(alpha: Vec<f64>, beta: Vec<f64>) -> Diagonal {
         debug_assert_eq!(alpha.len(), beta.len());
-        let centre: Vec<f64> =
-            alpha.iter().zip(&beta).map(|(&a, &b)| if a == b { a } else { a / 2.0 + b / 2.0 }).collect();
+        let centre: Vec<f64> = alpha
+            .iter()
+            .zip(&beta)
+            .map(|(&a, &b)| if a == b { a } else { a / 2.0 + b / 2.0 })
+            .collect();
         let radius = (0..alpha.len())
             .map(|k| max_up(sub_up(beta[k], centre[k]), sub_up(centre[k], alpha[k])))
             .collect();

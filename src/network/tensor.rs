@@ -2,7 +2,7 @@
 
 use ndarray::ArrayD;
 use schemars::JsonSchema;
-use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A tensor in a JSON model.
@@ -33,7 +33,11 @@ pub trait Tensors {
     ///
     /// # Errors
     /// A file that cannot be read, an entry that is not finite, a tensor that is missing.
-    fn resolve(&mut self, what: &str, source: Option<TensorSource>) -> Result<ArrayD<f64>, TensorError>;
+    fn resolve(
+        &mut self,
+        what: &str,
+        source: Option<TensorSource>,
+    ) -> Result<ArrayD<f64>, TensorError>;
 
     /// As [`Tensors::resolve`] for a tensor that may be absent.
     ///
@@ -71,8 +75,7 @@ pub fn check_finite(what: &str, tensor: &ArrayD<f64>) -> Result<(), TensorError>
     match tensor.indexed_iter().find(|(_, x)| !x.is_finite()) {
         None => Ok(()),
         Some((index, x)) => {
-            let index: Vec<String> =
-                (0..tensor.ndim()).map(|d| index[d].to_string()).collect();
+            let index: Vec<String> = (0..tensor.ndim()).map(|d| index[d].to_string()).collect();
             let reason = format!(
                 "entry [{}] is {x}; weights must be finite (the training has diverged, or the file is damaged)",
                 index.join(", ")
@@ -107,8 +110,12 @@ impl<'de> Deserialize<'de> for TensorSource {
             fn visit_u64<E: serde::de::Error>(self, x: u64) -> Result<TensorSource, E> {
                 self.visit_f64(exact_integer(x as f64, x as i128)?)
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<TensorSource, A::Error> {
-                let file = TensorFile::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                map: A,
+            ) -> Result<TensorSource, A::Error> {
+                let file =
+                    TensorFile::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
                 Ok(TensorSource::File(file))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<TensorSource, A::Error> {

@@ -25,10 +25,7 @@ pub struct Grid {
 
 impl Grid {
     /// The grid of the number zero alone.
-    pub const ZERO: Grid = Grid {
-        step: i32::MAX,
-        max: 0.0,
-    };
+    pub const ZERO: Grid = Grid { step: i32::MAX, max: 0.0, min: f64::INFINITY };
 
     /// The grid of the given numbers.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a f64>) -> Grid {
@@ -45,10 +42,7 @@ impl Grid {
         }
         let bits = x.to_bits() & !(1 << 63);
         if !x.is_finite() {
-            *self = Grid {
-                step: i32::MIN,
-                max: f64::INFINITY,
-            };
+            *self = Grid { step: i32::MIN, max: f64::INFINITY, min: 0.0 };
             return;
         }
         let biased = (bits >> 52) as i32;
@@ -101,10 +95,7 @@ mod tests {
 
     #[test]
     fn exactness_stops_at_53_bits() {
-        let integers = Grid {
-            step: 0,
-            max: 1000.0,
-        };
+        let integers = Grid { step: 0, max: 1000.0, min: 1.0 };
         assert!(integers.exact_products(integers, 4_000_000_000));
         assert!(!integers.exact_products(integers, 10_000_000_000));
         let tenth = Grid::of(&[0.1]);

@@ -31,20 +31,14 @@ impl Matrix {
     /// A dense matrix.
     pub fn dense(entries: Array2<f64>) -> Matrix {
         let grid = Grid::of(entries.iter());
-        Matrix {
-            entries: Entries::Dense(entries.into_shared()),
-            grid,
-        }
+        Matrix { entries: Entries::Dense(entries.into_shared()), grid }
     }
 
     /// A sparse matrix.
     pub fn sparse(entries: Csr) -> Matrix {
         let grid = Grid::of(entries.values());
         let transposed = entries.transposed();
-        Matrix {
-            entries: Entries::Sparse(Arc::new(entries), Arc::new(transposed)),
-            grid,
-        }
+        Matrix { entries: Entries::Sparse(Arc::new(entries), Arc::new(transposed)), grid }
     }
 
     /// The `n x n` identity.
@@ -95,10 +89,7 @@ impl Matrix {
             Entries::Dense(a) => Entries::Dense(a.clone().reversed_axes()),
             Entries::Sparse(a, t) => Entries::Sparse(t.clone(), a.clone()),
         };
-        Matrix {
-            entries,
-            grid: self.grid,
-        }
+        Matrix { entries, grid: self.grid }
     }
 
     /// The matrix in dense form.
@@ -418,10 +409,7 @@ mod tests {
         assert_eq!(sa.norm_linf_up(), da.norm_linf_up());
         assert_eq!(sa.norm_l1_up(), da.norm_l1_up());
         assert_eq!(sa.sum_up(&sa).to_dense(), a.to_dense() * 2.0);
-        assert_eq!(
-            sa.select_rows(&[4, 0]).to_dense(),
-            da.select_rows(&[4, 0]).to_dense()
-        );
+        assert_eq!(sa.select_rows(&[4, 0]).to_dense(), da.select_rows(&[4, 0]).to_dense());
         assert_eq!(sa.transposed().to_dense(), da.transposed().to_dense());
         assert_eq!(sa.get(2, 1), da.get(2, 1));
     }

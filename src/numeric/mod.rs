@@ -14,6 +14,7 @@ pub mod sparse;
 pub mod spectral;
 
 pub use grid::Grid;
+pub use interval::Interval;
 
 pub use matrix::Matrix;
 pub use sparse::Csr;

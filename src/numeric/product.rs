@@ -32,20 +32,14 @@ pub struct DotError {
 
 impl DotError {
     /// No error at all.
-    pub const NONE: DotError = DotError {
-        relative: 0.0,
-        absolute: 0.0,
-    };
+    pub const NONE: DotError = DotError { relative: 0.0, absolute: 0.0 };
 
     /// The error of dot products of `terms` terms of numbers on the grids `a` and `b`.
     pub fn new(a: Grid, b: Grid, terms: usize) -> DotError {
         if a.exact_products(b, terms) {
             DotError::NONE
         } else {
-            DotError {
-                relative: gamma(terms),
-                absolute: terms as f64 * MIN_SUBNORMAL,
-            }
+            DotError { relative: gamma(terms), absolute: terms as f64 * MIN_SUBNORMAL }
         }
     }
 
@@ -86,11 +80,7 @@ pub fn multiply_into(
     debug_assert_eq!(a.ncols(), b.nrows());
     debug_assert_eq!((a.nrows(), b.ncols()), out.dim());
     let (a, b) = (faer_layout(a), faer_layout(b));
-    let accum = if accumulate {
-        Accum::Add
-    } else {
-        Accum::Replace
-    };
+    let accum = if accumulate { Accum::Add } else { Accum::Replace };
     let block = |index: usize, mut rows: ArrayViewMut2<'_, f64>| {
         let (count, columns) = rows.dim();
         let left = faer_view(&a).subrows(index * ROW_BLOCK, count);
@@ -102,15 +92,9 @@ pub fn multiply_into(
     let work = a.nrows() * a.ncols() * b.ncols();
     let blocks = out.axis_chunks_iter_mut(Axis(0), ROW_BLOCK);
     if work < PARALLEL_WORK || a.nrows() <= ROW_BLOCK {
-        blocks
-            .into_iter()
-            .enumerate()
-            .for_each(|(i, rows)| block(i, rows));
+        blocks.into_iter().enumerate().for_each(|(i, rows)| block(i, rows));
     } else {
-        blocks
-            .into_par_iter()
-            .enumerate()
-            .for_each(|(i, rows)| block(i, rows));
+        blocks.into_par_iter().enumerate().for_each(|(i, rows)| block(i, rows));
     }
 }
 
@@ -207,9 +191,7 @@ fn abs_dot(a: &[f64], x: &[f64]) -> f64 {
 /// Upper bounds of the sums of the absolute values of each row.
 pub fn row_abs_sums_up(a: ArrayView2<'_, f64>, grid: Grid) -> Vec<f64> {
     let ones = Array2::ones((a.ncols(), 1));
-    abs_apply_up(a, grid, ones.view())
-        .into_raw_vec_and_offset()
-        .0
+    abs_apply_up(a, grid, ones.view()).into_raw_vec_and_offset().0
 }
 
 #[cfg(test)]
@@ -252,10 +234,7 @@ mod tests {
     #[test]
     fn integers_stay_exact() {
         let a = Array2::from_shape_fn((3, 4), |(i, j)| i as f64 - j as f64);
-        assert_eq!(
-            row_abs_sums_up(a.view(), Grid::of(a.iter())),
-            vec![6.0, 4.0, 4.0]
-        );
+        assert_eq!(row_abs_sums_up(a.view(), Grid::of(a.iter())), vec![6.0, 4.0, 4.0]);
     }
 
     #[test]
@@ -263,25 +242,15 @@ mod tests {
         let (a, b) = (matrix(300, 200, 1), matrix(200, 150, 2));
         let c = multiply(a.view(), b.view());
         let expected = a.dot(&b);
-        let gap = (&c - &expected)
-            .mapv(f64::abs)
-            .iter()
-            .copied()
-            .fold(0.0, f64::max);
+        let gap = (&c - &expected).mapv(f64::abs).iter().copied().fold(0.0, f64::max);
         assert!(gap <= 2.0 * gamma(200) * 200.0); // each product within gamma_n |A||B|
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(1)
-            .build()
-            .expect("pool");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
         assert_eq!(pool.install(|| multiply(a.view(), b.view())), c);
     }
 
     #[test]
     fn overflow_becomes_infinity() {
         let a = ndarray::arr2(&[[1e308, 1e308]]);
-        assert_eq!(
-            row_abs_sums_up(a.view(), Grid::of(a.iter())),
-            vec![f64::INFINITY]
-        );
+        assert_eq!(row_abs_sums_up(a.view(), Grid::of(a.iter())), vec![f64::INFINITY]);
     }
 }

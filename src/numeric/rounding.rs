@@ -50,11 +50,7 @@ fn sum_error(a: f64, b: f64, s: f64) -> f64 {
 pub fn add_up(a: f64, b: f64) -> f64 {
     let s = a + b;
     let e = sum_error(a, b, s);
-    if e > 0.0 || e.is_nan() {
-        upper(s.next_up())
-    } else {
-        upper(s)
-    }
+    if e > 0.0 || e.is_nan() { upper(s.next_up()) } else { upper(s) }
 }
 
 /// A lower bound of `a + b`; exact where `a + b` is a floating-point number.
@@ -81,11 +77,7 @@ pub fn mul_up(a: f64, b: f64) -> f64 {
     if p.abs() < RESIDUAL_SAFE {
         return upper(p.next_up());
     }
-    if a.mul_add(b, -p) > 0.0 {
-        upper(p.next_up())
-    } else {
-        upper(p)
-    }
+    if a.mul_add(b, -p) > 0.0 { upper(p.next_up()) } else { upper(p) }
 }
 
 /// A lower bound of `a * b`; exact where `a * b` is a floating-point number that is not tiny.
@@ -105,11 +97,7 @@ pub fn div_up(a: f64, b: f64) -> f64 {
     }
     let r = (-q).mul_add(b, a);
     let low = if b > 0.0 { r > 0.0 } else { r < 0.0 };
-    if low || r.is_nan() {
-        upper(q.next_up())
-    } else {
-        q
-    }
+    if low || r.is_nan() { upper(q.next_up()) } else { q }
 }
 
 /// A lower bound of `a / b`; exact where the quotient is a floating-point number that is not tiny.
@@ -127,11 +115,7 @@ pub fn sqrt_up(x: f64) -> f64 {
         return 0.0;
     }
     let r = x.sqrt();
-    if x < RESIDUAL_SAFE || (-r).mul_add(r, x) > 0.0 {
-        upper(r.next_up())
-    } else {
-        r
-    }
+    if x < RESIDUAL_SAFE || (-r).mul_add(r, x) > 0.0 { upper(r.next_up()) } else { r }
 }
 
 /// A lower bound of the square root of `x`; 0 for a negative `x`.
@@ -140,11 +124,7 @@ pub fn sqrt_down(x: f64) -> f64 {
         return 0.0;
     }
     let r = x.sqrt();
-    if x < RESIDUAL_SAFE || (-r).mul_add(r, x) < 0.0 {
-        r.next_down().max(0.0)
-    } else {
-        r
-    }
+    if x < RESIDUAL_SAFE || (-r).mul_add(r, x) < 0.0 { r.next_down().max(0.0) } else { r }
 }
 
 /// `2^e`, exactly, for `-1074 <= e <= 1023`; 0 below and `+inf` above.
@@ -190,11 +170,7 @@ fn multiply_power_up(x: f64, e: i32) -> f64 {
     if y == f64::NEG_INFINITY {
         return f64::MIN;
     }
-    if y.abs() < f64::MIN_POSITIVE && y * power_of_two(-e) != x {
-        y.next_up()
-    } else {
-        y
-    }
+    if y.abs() < f64::MIN_POSITIVE && y * power_of_two(-e) != x { y.next_up() } else { y }
 }
 
 /// A lower bound of `x * 2^e`, for any `e`.
@@ -206,11 +182,7 @@ pub fn scale_down(x: f64, e: i32) -> f64 {
 pub fn exponent(x: f64) -> i32 {
     let bits = x.abs().to_bits();
     let biased = (bits >> 52) as i32;
-    if biased > 0 {
-        biased - 1023
-    } else {
-        -1011 - bits.leading_zeros() as i32
-    }
+    if biased > 0 { biased - 1023 } else { -1011 - bits.leading_zeros() as i32 }
 }
 
 /// An upper bound of the exact sum of nonnegative numbers, exact where every partial sum is.

@@ -79,11 +79,7 @@ impl Csr {
 
     /// The largest number of entries in a row: the number of terms of a dot product with it.
     pub fn longest_row(&self) -> usize {
-        self.starts
-            .windows(2)
-            .map(|w| w[1] - w[0])
-            .max()
-            .unwrap_or(0)
+        self.starts.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0)
     }
 
     /// The transpose.
@@ -105,13 +101,7 @@ impl Csr {
                 next[j] += 1;
             }
         }
-        Csr {
-            rows: self.columns,
-            columns: self.rows,
-            starts,
-            indices,
-            values,
-        }
+        Csr { rows: self.columns, columns: self.rows, starts, indices, values }
     }
 
     /// The same pattern with every value mapped; `f` gets the row and the value.
@@ -147,10 +137,7 @@ mod tests {
             push(i, 1.0 + i as f64);
             push(2, -1.0);
         });
-        assert_eq!(
-            a.to_dense(),
-            ndarray::arr2(&[[1.0, 0.0, -1.0], [0.0, 2.0, -1.0]])
-        );
+        assert_eq!(a.to_dense(), ndarray::arr2(&[[1.0, 0.0, -1.0], [0.0, 2.0, -1.0]]));
         assert_eq!(a.transposed().to_dense(), a.to_dense().reversed_axes());
         assert_eq!(a.longest_row(), 2);
     }

@@ -8,9 +8,9 @@
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_matmul};
 use faer::{Accum, Mat, Par};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::decompose::{cholesky, symmetric_eigenvalues};
+use super::decompose::{cholesky, symmetric_eigenvalues, thin_svd};
 use super::grid::Grid;
 use super::product::{self, DotError};
 use super::rounding::{
@@ -58,10 +58,7 @@ fn largest_gram_eigenvalue_up(a: ArrayView2<'_, f64>) -> f64 {
     let error = DotError::new(Grid::of(a.iter()), Grid::of(a.iter()), a.ncols());
     let gram = product::multiply(a, a.t());
     // || |A| |A|^T ||_2 <= trace = ||A||_F^2, and also <= ||A||_1 ||A||_inf.
-    let square_sum = gram
-        .diag()
-        .iter()
-        .fold(0.0, |sum, &x| add_up(sum, error.raise(x)));
+    let square_sum = gram.diag().iter().fold(0.0, |sum, &x| add_up(sum, error.raise(x)));
     let a_grid = Grid::of(a.iter());
     let max = |sums: Vec<f64>| sums.into_iter().fold(0.0, max_up);
     let norms = mul_up(
@@ -69,10 +66,7 @@ fn largest_gram_eigenvalue_up(a: ArrayView2<'_, f64>) -> f64 {
         max(product::row_abs_sums_up(a.t(), a_grid)),
     );
     let crude = square_sum.min(norms);
-    let rounding = add_up(
-        mul_up(error.relative, crude),
-        mul_up(a.nrows() as f64, error.absolute),
-    );
+    let rounding = add_up(mul_up(error.relative, crude), mul_up(a.nrows() as f64, error.absolute));
     let verified = largest_eigenvalue_up(gram.view());
     add_up(verified, rounding).min(crude)
 }
@@ -145,10 +139,8 @@ pub fn cholesky_residual_up(m: ArrayView2<'_, f64>) -> Option<f64> {
     let tiny = (n * n) as f64 * f64::MIN_POSITIVE;
     let raise = |sum: f64| mul_up(add_up(sum, tiny), add_up(1.0, mul_up(2.0, g)));
     let bound = add_up(sqrt_up(raise(m_squares)), raise(factor_squares));
-    let rounding = add_up(
-        mul_up(gamma(n + 2), bound),
-        mul_up((n * (n + 1)) as f64, f64::from_bits(1)),
-    );
+    let rounding =
+        add_up(mul_up(gamma(n + 2), bound), mul_up((n * (n + 1)) as f64, f64::from_bits(1)));
     let total = add_up(sqrt_up(raise(residual_squares)), rounding);
     total.is_finite().then_some(total)
 }
@@ -159,11 +151,8 @@ fn approximate_largest_eigenvalue(g: ArrayView2<'_, f64>) -> Option<f64> {
     const DIRECT: usize = 96;
     const STEPS: usize = 64;
     let n = g.nrows();
-    let value = if n <= DIRECT {
-        symmetric_eigenvalues(g)?.last().copied()?
-    } else {
-        lanczos(g, STEPS)?
-    };
+    let value =
+        if n <= DIRECT { symmetric_eigenvalues(g)?.last().copied()? } else { lanczos(g, STEPS)? };
     value.is_finite().then_some(value)
 }
 
@@ -171,10 +160,9 @@ fn approximate_largest_eigenvalue(g: ArrayView2<'_, f64>) -> Option<f64> {
 fn lanczos(g: ArrayView2<'_, f64>, steps: usize) -> Option<f64> {
     let n = g.nrows();
     // A fixed start without symmetry: powers of the golden rotation.
-    let mut q =
-        ndarray::Array1::from_shape_fn(n, |i| 1.0 + (i as f64 * 0.618_033_988_749_894_9).fract());
+    let mut q = Array1::from_shape_fn(n, |i| 1.0 + (i as f64 * 0.618_033_988_749_894_9).fract());
     q /= q.dot(&q).sqrt();
-    let mut basis: Vec<ndarray::Array1<f64>> = Vec::with_capacity(steps);
+    let mut basis: Vec<Array1<f64>> = Vec::with_capacity(steps);
     let mut tridiagonal = Array2::<f64>::zeros((steps, steps));
     for k in 0..steps {
         let mut w = g.dot(&q);
@@ -208,28 +196,14 @@ pub fn spectral_norm_down(a: ArrayView2<'_, f64>) -> f64 {
     if m > n {
         return spectral_norm_down(a.t());
     }
-    // The left singular vector by power iteration on the scaled matrix, from the longest row.
     let shift = exponent(largest) + 1;
     let half = -shift / 2;
     let a = a.mapv(|x| x * power_of_two(half) * power_of_two(-shift - half));
-    let squares = a.map_axis(ndarray::Axis(1), |row| row.dot(&row));
-    let start = (0..m)
-        .max_by(|&i, &j| squares[i].total_cmp(&squares[j]))
-        .unwrap_or(0);
-    let mut x = a.row(start).to_owned();
-    for _ in 0..200 {
-        let y = a.dot(&x);
-        let next = a.t().dot(&y);
-        let length = next.dot(&next).sqrt();
-        if length == 0.0 || !length.is_finite() {
-            break;
-        }
-        x = next / length;
-    }
+    let Some(x) = approximate_singular_vector(a.view()) else { return 0.0 };
     // ||a x|| / ||x||, rounded down: |fl(a x) - a x| <= gamma_n |a||x| + underflow.
     let y = a.dot(&x);
     let error = DotError::new(Grid::of(a.iter()), Grid::of(x.iter()), n);
-    let abs_x = x.mapv(f64::abs).insert_axis(ndarray::Axis(1));
+    let abs_x = x.mapv(f64::abs).insert_axis(Axis(1));
     let sizes = product::abs_apply_up(a.view(), Grid::of(a.iter()), abs_x.view());
     let mut squares = 0.0;
     for (y, size) in y.iter().zip(&sizes) {
@@ -248,6 +222,27 @@ pub fn spectral_norm_down(a: ArrayView2<'_, f64>) -> f64 {
     scale_down(sub_down(norm, lost).max(0.0), shift)
 }
 
+/// A guess of the right singular vector of the largest singular value of a wide matrix: from a
+/// decomposition for small matrices, by power iteration from the longest row for large ones.
+fn approximate_singular_vector(a: ArrayView2<'_, f64>) -> Option<Array1<f64>> {
+    const DIRECT: usize = 1 << 18;
+    if a.len() <= DIRECT {
+        return Some(thin_svd(a)?.2.column(0).to_owned());
+    }
+    let squares = a.map_axis(Axis(1), |row| row.dot(&row));
+    let start = (0..a.nrows()).max_by(|&i, &j| squares[i].total_cmp(&squares[j]))?;
+    let mut x = a.row(start).to_owned();
+    for _ in 0..200 {
+        let next = a.t().dot(&a.dot(&x));
+        let length = next.dot(&next).sqrt();
+        if length == 0.0 || !length.is_finite() {
+            break;
+        }
+        x = next / length;
+    }
+    Some(x)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,19 +259,13 @@ mod tests {
     fn known_norms() {
         // Singular values of [[3, 0], [4, 5]]: sqrt(45) and sqrt(5).
         let a = arr2(&[[3.0, 0.0], [4.0, 5.0]]);
-        let (up, down, exact) = (
-            spectral_norm_up(a.view()),
-            spectral_norm_down(a.view()),
-            45f64.sqrt(),
-        );
+        let (up, down, exact) =
+            (spectral_norm_up(a.view()), spectral_norm_down(a.view()), 45f64.sqrt());
         assert!(up >= exact && up <= exact * (1.0 + 1e-13));
         assert!(down <= exact && down >= exact * (1.0 - 1e-13));
         assert_eq!(spectral_norm_up(arr2(&[[3.0, 4.0]]).view()), 5.0);
         assert_eq!(spectral_norm_up(Array2::zeros((3, 2)).view()), 0.0);
-        assert_eq!(
-            spectral_norm_up(arr2(&[[f64::NAN, 1.0]]).view()),
-            f64::INFINITY
-        );
+        assert_eq!(spectral_norm_up(arr2(&[[f64::NAN, 1.0]]).view()), f64::INFINITY);
         // The identity: every start vector is singular, all eigenvalues coincide.
         let identity = spectral_norm_up(Array2::eye(200).view());
         assert!((1.0..1.0 + 1e-11).contains(&identity));
@@ -288,18 +277,12 @@ mod tests {
             let a = arr2(&[[3.0, 0.0], [4.0, 5.0]]) * scale;
             let (up, down) = (spectral_norm_up(a.view()), spectral_norm_down(a.view()));
             let exact = 45f64.sqrt() * scale;
-            assert!(
-                up >= exact && down <= exact && down > 0.0,
-                "{scale}: {down} {up}"
-            );
+            assert!(up >= exact && down <= exact && down > 0.0, "{scale}: {down} {up}");
             if scale > 1e-310 {
                 assert!(up <= exact * (1.0 + 1e-12));
             }
         }
-        assert_eq!(
-            spectral_norm_up(arr2(&[[1e308, 1e308], [1e308, 1e308]]).view()),
-            f64::INFINITY
-        );
+        assert_eq!(spectral_norm_up(arr2(&[[1e308, 1e308], [1e308, 1e308]]).view()), f64::INFINITY);
     }
 
     proptest! {
@@ -312,7 +295,7 @@ mod tests {
             prop_assert!(down <= up);
             // The singular value solver is backward stable: relative error below 1e-13 here.
             prop_assert!(up >= norm * (1.0 - 1e-13) && up <= norm * (1.0 + 1e-11));
-            prop_assert!(down <= norm * (1.0 + 1e-13) && down >= norm * (1.0 - 1e-2));
+            prop_assert!(down <= norm * (1.0 + 1e-13) && down >= norm * (1.0 - 1e-13));
         }
     }
 }

@@ -14,11 +14,8 @@ use crate::network::tensor::{TensorError, TensorSource, Tensors, to_json};
 use crate::numeric::{Interval, Matrix};
 
 /// The layer type `dense`.
-pub const TYPE: LayerType = LayerType {
-    name: "dense",
-    parse,
-    schema: |generator| generator.subschema_for::<Spec>(),
-};
+pub const TYPE: LayerType =
+    LayerType { name: "dense", parse, schema: |generator| generator.subschema_for::<Spec>() };
 
 /// `y = W x + b` for a vector `x`; the weight `W` has shape outputs x inputs.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +52,8 @@ fn parse(json: &RawValue, tensors: &mut dyn Tensors) -> Result<Arc<dyn Layer>, P
         Some(bias) => {
             let found = show_shape(bias.shape());
             bias.into_dimensionality::<Ix1>().map_err(|_| {
-                let reason = format!("found shape {found}, expected a vector of {}", weight.nrows());
+                let reason =
+                    format!("found shape {found}, expected a vector of {}", weight.nrows());
                 TensorError::new("bias", reason)
             })?
         }
@@ -72,7 +70,8 @@ impl Dense {
     pub fn new(weight: Array2<f64>, bias: Array1<f64>) -> Result<Dense, TensorError> {
         let (rows, columns) = weight.dim();
         if rows == 0 || columns == 0 {
-            let reason = format!("found shape {rows}x{columns}, expected at least one row and column");
+            let reason =
+                format!("found shape {rows}x{columns}, expected at least one row and column");
             return Err(TensorError::new("weight", reason));
         }
         if bias.len() != rows {

@@ -11,11 +11,8 @@ use crate::network::size;
 use crate::network::tensor::Tensors;
 
 /// The layer type `flatten`.
-pub const TYPE: LayerType = LayerType {
-    name: "flatten",
-    parse,
-    schema: |generator| generator.subschema_for::<Spec>(),
-};
+pub const TYPE: LayerType =
+    LayerType { name: "flatten", parse, schema: |generator| generator.subschema_for::<Spec>() };
 
 /// All values of the input as one vector, in row-major order.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,302 @@
+//! K: the largest norm over all vertices of the slope intervals, by enumeration.
+
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+
+use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound};
+use crate::network::{Chain, Slopes};
+use crate::numeric::Norm;
+use crate::numeric::rounding::{
+    MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, scale_down, sqrt_up, sub_down,
+};
+use crate::numeric::spectral::{spectral_norm_down, spectral_norm_up};
+
+documented_bound! { K, "\
+The largest norm over all choices of the slopes: what every other bound here approximates from above.
+
+# Definition
+K = max of ||W_l D_l ... D_1 W_0|| over all diagonal D_r with entries in the slope intervals [alpha,
+beta] (for ReLU, over all 0/1 diagonals). The norm is convex in each D_r, so the maximum is at ends of
+the intervals.
+
+# Source
+A. Virmaux and K. Scaman, \"Lipschitz regularity of deep neural networks\", NeurIPS 2018, section 4;
+F. Pintore and B. Despres, arXiv 2410.21053.
+
+# Holds for
+l1, l2, linf; networks without max-pooling and with at most about 24 hidden neurons.
+
+# Order
+L <= K <= every other bound.
+
+# Cost
+2^N rank-one updates for N neurons whose slope is not fixed: layer by layer, every prefix once; within
+a layer each neuron's update is added on a path of a binary tree, so no error accumulates.
+
+# Rounding
+Each matrix is a sum along a path of at most N products, so its error is at most gamma times K3's
+matrix; that is added to the largest computed norm. In l2 the norms of the candidates are certified.
+" }
+
+impl Bound for K {
+    fn id(&self) -> &'static str {
+        "k"
+    }
+
+    fn name(&self) -> &'static str {
+        "K"
+    }
+
+    fn documentation(&self) -> &'static str {
+        DOCUMENTATION
+    }
+
+    fn cost(&self, problem: &Problem, _: Norm) -> Cost {
+        let chain = problem.chain();
+        if chain.has_pool() {
+            return Cost::Refused(Refusal(
+                "K is enumerated for componentwise activations only, and this network has a max-pooling; K5 is the tightest bound that handles it".to_owned(),
+            ));
+        }
+        let (neurons, limit) = (chain.neurons(), problem.options().enumeration_limit);
+        if neurons > limit {
+            return Cost::Refused(Refusal(format!(
+                "K is found by enumeration for at most {limit} hidden neurons, and this network has {neurons}; K5 is an upper bound of it (--enumeration-limit raises the limit; each neuron doubles the time)"
+            )));
+        }
+        let leaf = (chain.inputs() * chain.outputs()) as f64;
+        if 2f64.powi(neurons as i32) * leaf < 5e8 { Cost::Cheap } else { Cost::Expensive }
+    }
+
+    fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
+        if let Cost::Refused(refusal) = self.cost(problem, norm) {
+            return Err(refusal);
+        }
+        let (lower, upper) = enumerate(problem.chain(), norm);
+        let lower = scale_down(lower, problem.chain().exponent());
+        Ok(Certificate {
+            lower: Some(lower),
+            guarantee: Guarantee::Enclosure,
+            ..Certificate::upper_bound(self.id(), norm, problem.scaled_up(upper))
+        })
+    }
+}
+
+/// Lower and upper bounds of K for a chain without pools, without the powers of two of its maps, by
+/// enumeration of the ends of all slope intervals.
+pub fn enumerate(chain: &Chain, norm: Norm) -> (f64, f64) {
+    let oriented;
+    // The last layer's updates are the most frequent: let them be on the smaller matrix. Their size
+    // does not depend on the orientation, but the number of the earlier ones' does.
+    let cost = |c: &Chain| {
+        let mut branches = 0;
+        c.slopes()
+            .iter()
+            .enumerate()
+            .map(|(r, s)| {
+                branches += s.branching();
+                2f64.powi(branches as i32) * (c.maps()[r + 1].rows() * c.inputs()) as f64
+            })
+            .sum::<f64>()
+    };
+    let (chain, norm) = match chain.transposed() {
+        Some(transposed) if cost(&transposed) < cost(chain) => {
+            oriented = transposed;
+            let swapped = match norm {
+                Norm::L1 => Norm::Linf,
+                Norm::Linf => Norm::L1,
+                Norm::L2 => Norm::L2,
+            };
+            (&oriented, swapped)
+        }
+        _ => (chain, norm),
+    };
+    let enumeration = Enumeration::new(chain, norm);
+    let largest = enumeration.run();
+    let error = enumeration.error_up;
+    (sub_down(largest.lower, error).max(0.0), add_up(largest.upper, error))
+}
+
+/// The largest norm so far: of computed matrices, before their rounding error is accounted for.
+#[derive(Clone, Copy)]
+struct Largest {
+    lower: f64,
+    upper: f64,
+}
+
+impl Largest {
+    const NONE: Largest = Largest { lower: 0.0, upper: 0.0 };
+
+    fn join(self, other: Largest) -> Largest {
+        Largest { lower: self.lower.max(other.lower), upper: max_up(self.upper, other.upper) }
+    }
+}
+
+/// A layer as the enumeration uses it: `W_r^T` by rows, so that each neuron's column is contiguous.
+struct Layer {
+    rows: usize,
+    columns: Vec<Vec<f64>>,
+    alpha: Vec<f64>,
+    /// `beta - alpha`, 0 where the slope is fixed.
+    step: Vec<f64>,
+}
+
+struct Enumeration {
+    norm: Norm,
+    first: Vec<f64>,
+    inputs: usize,
+    layers: Vec<Layer>,
+    /// A bound, in the norm, of the distance of any computed matrix from the exact one.
+    error_up: f64,
+}
+
+impl Enumeration {
+    fn new(chain: &Chain, norm: Norm) -> Enumeration {
+        let dense = |r: usize| chain.maps()[r].matrix.to_dense();
+        let first = dense(0);
+        let mut layers = Vec::new();
+        for (r, slopes) in chain.slopes().iter().enumerate() {
+            let Slopes::Componentwise(d) = slopes else { continue };
+            let w = dense(r + 1);
+            let step = d.alpha().iter().zip(d.beta()).map(|(a, b)| b - a);
+            layers.push(Layer {
+                rows: w.nrows(),
+                columns: w.columns().into_iter().map(|c| c.to_vec()).collect(),
+                alpha: d.alpha().to_vec(),
+                step: step.collect(),
+            });
+        }
+        Enumeration {
+            norm,
+            first: first.iter().copied().collect(),
+            inputs: first.ncols(),
+            layers,
+            error_up: error_up(chain, norm),
+        }
+    }
+
+    fn run(&self) -> Largest {
+        let rows = self.first.len().checked_div(self.inputs).unwrap_or(0);
+        // The first branches are spread over the threads; the maximum does not depend on how.
+        self.layer(0, &self.first, rows, true)
+    }
+
+    /// The largest norm over the slopes of layer `r` and the following ones, for a state
+    /// `x = W_{r} D .. W_0` of the given number of rows.
+    fn layer(&self, r: usize, x: &[f64], rows: usize, parallel: bool) -> Largest {
+        let Some(layer) = self.layers.get(r) else { return self.leaf(x, rows) };
+        let n = self.inputs;
+        let mut start = vec![0.0; layer.rows * n];
+        for (k, column) in layer.columns.iter().enumerate() {
+            if layer.alpha[k] != 0.0 {
+                add_outer(&mut start, column, layer.alpha[k], &x[k * n..(k + 1) * n]);
+            }
+        }
+        let free: Vec<usize> = (0..rows).filter(|&k| layer.step[k] != 0.0).collect();
+        let spread = if parallel { free.len().min(6) } else { 0 };
+        if spread == 0 {
+            let mut stack = vec![start];
+            stack.resize(free.len() + 1, vec![0.0; layer.rows * n]);
+            return self.branch(r, x, &free, &mut stack);
+        }
+        let (head, tail) = free.split_at(spread);
+        let task = |mask: usize| {
+            let mut state = start.clone();
+            for (bit, &k) in head.iter().enumerate() {
+                if mask >> bit & 1 == 1 {
+                    add_outer(&mut state, &layer.columns[k], layer.step[k], &x[k * n..(k + 1) * n]);
+                }
+            }
+            let mut stack = vec![state];
+            stack.resize(tail.len() + 1, vec![0.0; layer.rows * n]);
+            self.branch(r, x, tail, &mut stack)
+        };
+        let results: Vec<Largest> = (0..1usize << spread).into_par_iter().map(task).collect();
+        results.into_iter().fold(Largest::NONE, Largest::join)
+    }
+
+    /// Both ends for each of the remaining neurons; `stack[0]` is the sum so far.
+    fn branch(&self, r: usize, x: &[f64], free: &[usize], stack: &mut [Vec<f64>]) -> Largest {
+        let layer = &self.layers[r];
+        let Some((&k, rest)) = free.split_first() else {
+            return self.layer(r + 1, &stack[0], layer.rows, false);
+        };
+        let n = self.inputs;
+        let (here, deeper) = stack.split_at_mut(1);
+        deeper[0].copy_from_slice(&here[0]);
+        add_outer(&mut deeper[0], &layer.columns[k], layer.step[k], &x[k * n..(k + 1) * n]);
+        let with = self.branch(r, x, rest, deeper);
+        with.join(self.branch(r, x, rest, stack))
+    }
+
+    fn leaf(&self, x: &[f64], rows: usize) -> Largest {
+        let n = self.inputs;
+        match self.norm {
+            // The rounding of these sums is part of `error_up`.
+            Norm::Linf => {
+                let sums = (0..rows).map(|i| x[i * n..(i + 1) * n].iter().map(|v| v.abs()).sum());
+                let value = sums.fold(0.0, max_up);
+                Largest { lower: value, upper: value }
+            }
+            Norm::L1 => {
+                let sums = (0..n).map(|j| (0..rows).map(|i| x[i * n + j].abs()).sum());
+                let value = sums.fold(0.0, max_up);
+                Largest { lower: value, upper: value }
+            }
+            Norm::L2 => {
+                let Ok(a) = ndarray::ArrayView2::from_shape((rows, n), x) else {
+                    return Largest::NONE;
+                };
+                Largest { lower: spectral_norm_down(a), upper: spectral_norm_up(a) }
+            }
+        }
+    }
+}
+
+/// `state += slope * column row^T`.
+fn add_outer(state: &mut [f64], column: &[f64], slope: f64, row: &[f64]) {
+    let n = row.len();
+    for (i, &w) in column.iter().enumerate() {
+        let factor = slope * w;
+        if factor != 0.0 {
+            for (s, &x) in state[i * n..(i + 1) * n].iter_mut().zip(row) {
+                *s += factor * x;
+            }
+        }
+    }
+}
+
+/// A bound of the distance, in the norm, between any computed and the exact matrix, the rounding of
+/// the sums in the norm included. An entry of the result is a sum of products; on its way each passes,
+/// per layer, three multiplications (step, slope, weight; the difference `beta - alpha` is rounded
+/// too) and at most `a_r + 1` additions, so the error is at most gamma of the total of these numbers
+/// times the entry of `|W_l| S |W_{l-1}| ... |W_0|`, with `S` at most `|alpha| + (beta - alpha)`,
+/// which is at most 3 times the largest absolute slope. Radii of merged maps join as in K3's product,
+/// once for each map.
+fn error_up(chain: &Chain, norm: Norm) -> f64 {
+    let size = |m: &crate::numeric::Matrix| match norm {
+        Norm::L1 => m.norm_l1_up(),
+        Norm::Linf => m.norm_linf_up(),
+        Norm::L2 => sqrt_up(mul_up(m.norm_l1_up(), m.norm_linf_up())),
+    };
+    let operations: usize = chain.slopes().iter().map(|s| s.inputs() + 5).sum();
+    let dimension = chain.inputs().max(chain.outputs());
+    let relative = gamma(operations + dimension + 2);
+    let (mut all, mut with_radius) = (1.0, 0.0);
+    for (r, map) in chain.maps().iter().enumerate() {
+        let slope = r.checked_sub(1).map_or(1.0, |r| {
+            let largest = chain.slopes()[r].norms_up(norm).magnitude;
+            let fixed_sign =
+                chain.slopes()[r].diagonal().is_some_and(|d| d.alpha().iter().all(|&a| a >= 0.0));
+            if fixed_sign { largest } else { mul_up(3.0, largest) }
+        });
+        let magnitude = mul_up(size(&map.magnitude()), slope);
+        let radius = map.radius.as_ref().map_or(0.0, |m| mul_up(size(m), slope));
+        with_radius = add_up(mul_up(with_radius, magnitude), mul_up(all, radius));
+        all = mul_up(all, magnitude);
+    }
+    // An underflow loses at most 2^-1075 in each operation, and later layers multiply it by their
+    // norms: at most by the product of the norms that are above 1.
+    let amplified = chain.maps().iter().map(|m| size(&m.magnitude()).max(1.0)).fold(1.0, mul_up);
+    let underflow = mul_up(amplified, (operations * dimension * dimension) as f64 * MIN_SUBNORMAL);
+    add_up(add_up(mul_up(relative, all), with_radius), underflow)
+}
