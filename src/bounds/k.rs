@@ -1,14 +1,15 @@
 //! K: the largest norm over all vertices of the slope intervals, by enumeration.
 
+use ndarray::ArrayView2;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound};
 use crate::network::{Chain, Slopes};
-use crate::numeric::Norm;
 use crate::numeric::rounding::{
     MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, scale_down, sqrt_up, sub_down,
 };
 use crate::numeric::spectral::{spectral_norm_down, spectral_norm_up};
+use crate::numeric::{Grid, Norm};
 
 documented_bound! { K, "\
 The largest norm over all choices of the slopes: what every other bound here approximates from above.
@@ -170,20 +171,21 @@ impl Enumeration {
             first: first.iter().copied().collect(),
             inputs: first.ncols(),
             layers,
-            error_up: error_up(chain, norm),
+            error_up: if is_exact(chain) { 0.0 } else { error_up(chain, norm) },
         }
     }
 
     fn run(&self) -> Largest {
         let rows = self.first.len().checked_div(self.inputs).unwrap_or(0);
         // The first branches are spread over the threads; the maximum does not depend on how.
-        self.layer(0, &self.first, rows, true)
+        self.layer(0, &self.first, rows, 0.0, true)
     }
 
     /// The largest norm over the slopes of layer `r` and the following ones, for a state
-    /// `x = W_{r} D .. W_0` of the given number of rows.
-    fn layer(&self, r: usize, x: &[f64], rows: usize, parallel: bool) -> Largest {
-        let Some(layer) = self.layers.get(r) else { return self.leaf(x, rows) };
+    /// `x = W_{r} D .. W_0` of the given number of rows. Norms that are surely below `known` need not
+    /// be told apart.
+    fn layer(&self, r: usize, x: &[f64], rows: usize, known: f64, parallel: bool) -> Largest {
+        let Some(layer) = self.layers.get(r) else { return self.leaf(x, rows, known) };
         let n = self.inputs;
         let mut start = vec![0.0; layer.rows * n];
         for (k, column) in layer.columns.iter().enumerate() {
@@ -196,7 +198,7 @@ impl Enumeration {
         if spread == 0 {
             let mut stack = vec![start];
             stack.resize(free.len() + 1, vec![0.0; layer.rows * n]);
-            return self.branch(r, x, &free, &mut stack);
+            return self.branch(r, x, &free, &mut stack, known);
         }
         let (head, tail) = free.split_at(spread);
         let task = |mask: usize| {
@@ -208,27 +210,34 @@ impl Enumeration {
             }
             let mut stack = vec![state];
             stack.resize(tail.len() + 1, vec![0.0; layer.rows * n]);
-            self.branch(r, x, tail, &mut stack)
+            self.branch(r, x, tail, &mut stack, known)
         };
         let results: Vec<Largest> = (0..1usize << spread).into_par_iter().map(task).collect();
         results.into_iter().fold(Largest::NONE, Largest::join)
     }
 
     /// Both ends for each of the remaining neurons; `stack[0]` is the sum so far.
-    fn branch(&self, r: usize, x: &[f64], free: &[usize], stack: &mut [Vec<f64>]) -> Largest {
+    fn branch(
+        &self,
+        r: usize,
+        x: &[f64],
+        free: &[usize],
+        stack: &mut [Vec<f64>],
+        known: f64,
+    ) -> Largest {
         let layer = &self.layers[r];
         let Some((&k, rest)) = free.split_first() else {
-            return self.layer(r + 1, &stack[0], layer.rows, false);
+            return self.layer(r + 1, &stack[0], layer.rows, known, false);
         };
         let n = self.inputs;
         let (here, deeper) = stack.split_at_mut(1);
         deeper[0].copy_from_slice(&here[0]);
         add_outer(&mut deeper[0], &layer.columns[k], layer.step[k], &x[k * n..(k + 1) * n]);
-        let with = self.branch(r, x, rest, deeper);
-        with.join(self.branch(r, x, rest, stack))
+        let with = self.branch(r, x, rest, deeper, known);
+        with.join(self.branch(r, x, rest, stack, known.max(with.lower)))
     }
 
-    fn leaf(&self, x: &[f64], rows: usize) -> Largest {
+    fn leaf(&self, x: &[f64], rows: usize, known: f64) -> Largest {
         let n = self.inputs;
         match self.norm {
             // The rounding of these sums is part of `error_up`.
@@ -243,13 +252,64 @@ impl Enumeration {
                 Largest { lower: value, upper: value }
             }
             Norm::L2 => {
-                let Ok(a) = ndarray::ArrayView2::from_shape((rows, n), x) else {
+                if rough_spectral_norm_up(x, rows, n) < known {
                     return Largest::NONE;
-                };
+                }
+                let Ok(a) = ArrayView2::from_shape((rows, n), x) else { return Largest::NONE };
                 Largest { lower: spectral_norm_down(a), upper: spectral_norm_up(a) }
             }
         }
     }
+}
+
+/// An upper bound of the spectral norm that is cheap for matrices with a short side `m`, and within a
+/// factor `m^(1/128)` of it: `sigma^2 = lambda(G) <= trace(G^64)^(1/64)` for the Gram matrix `G`.
+///
+/// Rounding: squaring a computed positive semidefinite `m x m` matrix of largest eigenvalue `lambda`
+/// gives `lambda^2 (1 - m^2 gamma_m)` at least (`|fl(G G) - G G| <= gamma_m |G||G|`, in norm at most
+/// `m gamma_m ||G||_F^2 <= m^2 gamma_m lambda^2`). The roots that undo the squarings leave a factor of
+/// at most `1 / (1 - m^2 gamma_m)`, and the first Gram matrix is off by `m gamma_n`: for the sizes let
+/// in here far below 1e-9.
+fn rough_spectral_norm_up(x: &[f64], rows: usize, columns: usize) -> f64 {
+    let m = rows.min(columns);
+    let squares: f64 = x.iter().map(|v| v * v).sum();
+    let normal = (1e-140..1e140).contains(&squares);
+    if m == 0 || m > 16 || rows * columns > 1 << 14 || !normal {
+        return f64::INFINITY;
+    }
+    let entry = |i: usize, k: usize| {
+        if rows <= columns { x[i * columns + k] } else { x[k * columns + i] }
+    };
+    let (mut gram, mut next) = ([0.0; 256], [0.0; 256]);
+    for i in 0..m {
+        for j in 0..=i {
+            let sum: f64 = (0..rows.max(columns)).map(|k| entry(i, k) * entry(j, k)).sum();
+            gram[i * m + j] = sum / squares;
+            gram[j * m + i] = sum / squares;
+        }
+    }
+    // After each squaring the matrix is divided by its trace; the traces join the result as the
+    // roots are taken.
+    let mut traces = [1.0; 6];
+    for t in &mut traces {
+        for i in 0..m {
+            for j in 0..=i {
+                let sum: f64 = (0..m).map(|k| gram[i * m + k] * gram[j * m + k]).sum();
+                next[i * m + j] = sum;
+                next[j * m + i] = sum;
+            }
+        }
+        *t = (0..m).map(|i| next[i * m + i]).sum();
+        for (g, n) in gram.iter_mut().zip(&next[..m * m]) {
+            *g = n / *t;
+        }
+    }
+    let mut root: f64 = 1.0;
+    for t in traces.iter().rev() {
+        root = (root * t).sqrt();
+    }
+    let norm = (squares * root).sqrt() * (1.0 + 1e-9);
+    if norm > 0.0 { norm } else { f64::INFINITY }
 }
 
 /// `state += slope * column row^T`.
@@ -263,6 +323,31 @@ fn add_outer(state: &mut [f64], column: &[f64], slope: f64, row: &[f64]) {
             }
         }
     }
+}
+
+/// Whether every sum of the enumeration is computed without rounding: all numbers are multiples of one
+/// power of two per layer and all sums stay below 2^52 of it (see [`Grid`]).
+fn is_exact(chain: &Chain) -> bool {
+    let (mut step, mut size) = (0i32, 1.0f64);
+    for (r, map) in chain.maps().iter().enumerate() {
+        if map.radius.is_some() {
+            return false;
+        }
+        if let Some(d) = r.checked_sub(1).and_then(|r| chain.slopes()[r].diagonal()) {
+            let grid = Grid::of(d.alpha().iter().chain(d.beta()));
+            step = step.saturating_add(grid.step);
+            // An end, or the difference of two of them.
+            size *= 2.0 * grid.max;
+        }
+        let grid = map.matrix.grid();
+        step = step.saturating_add(grid.step);
+        size *= grid.max * (map.columns().max(map.rows()) as f64);
+        let sums = Grid { step, max: size, min: 1.0 };
+        if !sums.exact_products(Grid::of(&[1.0]), 1) {
+            return false;
+        }
+    }
+    true
 }
 
 /// A bound of the distance, in the norm, between any computed and the exact matrix, the rounding of

@@ -3,11 +3,13 @@
 pub mod certificate;
 pub mod k;
 pub mod k1;
+pub mod k2;
 
 pub mod k3;
 pub mod k4;
 pub mod k5;
 pub mod k_star;
+pub mod lower;
 
 pub mod problem;
 pub mod products;
@@ -36,6 +38,12 @@ pub trait Bound: Sync {
     /// # Errors
     /// Why it cannot be computed, and what gives an answer instead.
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal>;
+
+    /// A number that the literature reports under this name but of which nothing is proved, where
+    /// it differs from [`Bound::compute`].
+    fn estimate(&self, _: &Problem, _: Norm) -> Option<Certificate> {
+        None
+    }
 }
 
 /// The price of a bound for one problem.
@@ -55,7 +63,8 @@ pub enum Cost {
 pub struct Refusal(pub String);
 
 /// All bounds, in the order in which they are reported.
-pub const REGISTRY: &[&dyn Bound] = &[&k_star::KStar, &k1::K1, &k3::K3, &k4::K4, &k5::K5, &k::K];
+pub const REGISTRY: &[&dyn Bound] =
+    &[&k_star::KStar, &k1::K1, &k2::K2, &k3::K3, &k4::K4, &k5::K5, &k::K];
 
 /// The bound with the given id.
 pub fn find(id: &str) -> Option<&'static dyn Bound> {

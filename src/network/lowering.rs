@@ -9,8 +9,8 @@ use super::layers::{AffineMap, Lowered};
 use super::linear_map::LinearMap;
 use super::slopes::{Diagonal, Slopes, Windows};
 use super::{Activation, Chain, LayerError, Network, size};
-use crate::numeric::rounding::scale_up;
-use crate::numeric::{Interval, Matrix};
+use crate::numeric::rounding::{add_up, mul_up, scale_down, scale_up};
+use crate::numeric::{Csr, Grid, Interval, Matrix};
 
 /// A network as `W_l S_l ... S_1 W_0` with its biases and activations: the [`Chain`] says what its
 /// Jacobians can be, the rest what it computes.
@@ -33,6 +33,22 @@ pub enum Stage {
     Pool(Windows),
 }
 
+impl LoweredNetwork {
+    /// An enclosure of `W_r x + b_r` for a vector `x` of intervals.
+    pub fn affine(&self, r: usize, x: &[Interval]) -> Vec<Interval> {
+        apply(&self.chain.maps()[r], &self.biases[r], x)
+    }
+
+    /// The network with some of its outputs only.
+    pub fn select_outputs(&self, outputs: &[usize]) -> LoweredNetwork {
+        let mut selected = self.clone();
+        selected.chain = self.chain.select_outputs(outputs);
+        let last = self.chain.depth();
+        selected.biases[last] = outputs.iter().map(|&i| self.biases[last][i]).collect();
+        selected
+    }
+}
+
 impl Network {
     /// The network as an alternation of affine maps and nonlinearities.
     ///
@@ -48,13 +64,6 @@ impl Network {
         }
         Ok(Lowering::new(self, &shapes, &layers).run())
     }
-}
-
-/// An affine function of the state after the current stage.
-#[derive(Clone)]
-struct Expression {
-    /// `None` stands for the identity.
-    map: AffineMap,
 }
 
 struct Lowering<'a> {
@@ -103,8 +112,8 @@ impl<'a> Lowering<'a> {
     fn run(self) -> LoweredNetwork {
         let output = self.network.nodes.len();
         let count = self.sizes.len();
-        let mut expressions: Vec<Option<Expression>> = vec![None; count];
-        expressions[0] = Some(Expression { map: identity(self.sizes[0]) });
+        let mut expressions: Vec<Option<AffineMap>> = vec![None; count];
+        expressions[0] = Some(identity(self.sizes[0]));
         let (mut maps, mut biases) = (Vec::new(), Vec::new());
         let (mut slopes, mut stages) = (Vec::new(), Vec::new());
         for depth in 0..=self.depths[output] {
@@ -121,7 +130,7 @@ impl<'a> Lowering<'a> {
             let sources = nonlinear.iter().map(|&v| self.network.nodes[v - 1].inputs[0]);
             let parts: Vec<&AffineMap> = sources
                 .chain(passed.iter().copied())
-                .filter_map(|v| expressions[v].as_ref().map(|e| &e.map))
+                .filter_map(|v| expressions[v].as_ref())
                 .collect();
             let map = stacked(&parts);
             maps.push(map.linear);
@@ -131,15 +140,15 @@ impl<'a> Lowering<'a> {
             let width = stage.outputs();
             stages.push(stage);
             // The values that live on are rows of the new state.
-            let mut next: Vec<Option<Expression>> = vec![None; count];
+            let mut next: Vec<Option<AffineMap>> = vec![None; count];
             let mut start = 0;
             for &v in nonlinear.iter().chain(&passed) {
-                next[v] = Some(Expression { map: selection(start, self.sizes[v], width) });
+                next[v] = Some(selection(start, self.sizes[v], width));
                 start += self.sizes[v];
             }
             expressions = next;
         }
-        let last = expressions[output].take().map(|e| e.map);
+        let last = expressions[output].take();
         let last = last.unwrap_or_else(|| identity(self.sizes[output]));
         maps.push(last.linear);
         biases.push(last.bias);
@@ -147,16 +156,13 @@ impl<'a> Lowering<'a> {
     }
 
     /// Fills in the values of a depth that are affine in the current state.
-    fn affine_values(&self, depth: usize, expressions: &mut [Option<Expression>]) {
+    fn affine_values(&self, depth: usize, expressions: &mut [Option<AffineMap>]) {
         for (i, node) in self.network.nodes.iter().enumerate() {
             if self.depths[i + 1] != depth || expressions[i + 1].is_some() {
                 continue;
             }
-            let inputs: Vec<&AffineMap> = node
-                .inputs
-                .iter()
-                .filter_map(|&v| expressions[v].as_ref().map(|e| &e.map))
-                .collect();
+            let inputs: Vec<&AffineMap> =
+                node.inputs.iter().filter_map(|&v| expressions[v].as_ref()).collect();
             if inputs.len() != node.inputs.len() {
                 continue;
             }
@@ -165,7 +171,7 @@ impl<'a> Lowering<'a> {
                 Lowered::Affine(map) => composed(map, &stacked(&inputs)),
                 Lowered::Activation(_) | Lowered::MaxPool(_) => continue,
             };
-            expressions[i + 1] = Some(Expression { map });
+            expressions[i + 1] = Some(map);
         }
     }
 
@@ -260,7 +266,7 @@ fn selection(start: usize, count: usize, width: usize) -> AffineMap {
     if start == 0 && count == width {
         return identity(width);
     }
-    let rows = crate::numeric::Csr::from_rows(count, width, |i, push| push(start + i, 1.0));
+    let rows = Csr::from_rows(count, width, |i, push| push(start + i, 1.0));
     AffineMap {
         linear: LinearMap { matrix: Matrix::sparse(rows), radius: None, exponent: 0 },
         bias: vec![Interval::point(0.0); count],
@@ -284,49 +290,38 @@ fn composed(outer: &AffineMap, inner: &AffineMap) -> AffineMap {
     let moved = if inner.bias.iter().all(|b| *b == Interval::point(0.0)) {
         outer.bias.clone()
     } else {
-        outer.apply(&inner.bias)
+        apply(&outer.linear, &outer.bias, &inner.bias)
     };
     AffineMap { linear, bias: moved }
 }
 
-impl AffineMap {
-    /// An enclosure of `linear x + bias` for a vector `x` of intervals.
-    pub fn apply(&self, x: &[Interval]) -> Vec<Interval> {
-        // Centre and radius form: |W x - W m| <= |W| r for x within r of m.
-        let centre: Vec<f64> = x.iter().map(|i| i.midpoint()).collect();
-        let radius: Vec<f64> = x
-            .iter()
-            .zip(&centre)
-            .map(|(i, &m)| {
-                let m = Interval::point(m);
-                (*i - m).magnitude()
-            })
-            .collect();
-        let column = |v: Vec<f64>| ndarray::Array1::from(v).insert_axis(ndarray::Axis(1));
-        let map = &self.linear;
-        let (centre, radius) = (column(centre), column(radius));
-        let sums = map.matrix.apply(centre.view());
-        let size = centre.mapv(f64::abs);
-        let grid = crate::numeric::Grid::of(centre.iter());
-        let error = map.matrix.dot_error(grid);
-        let sizes = map.matrix.abs_apply_up(size.view());
-        let mut spread = map.matrix.abs_apply_up(radius.view());
-        if let Some(r) = &map.radius {
-            spread = spread + r.abs_apply_up((size + radius).mapv(f64::next_up).view());
-        }
-        (0..map.rows())
-            .map(|i| {
-                let rounding = Interval::point(sizes[[i, 0]]).scale(error.relative)
-                    + Interval::point(error.absolute);
-                let slack = Interval::point(spread[[i, 0]].next_up()) + rounding;
-                let slack = slack.hi;
-                let value = Interval::point(sums[[i, 0]]) + Interval::new(-slack, slack);
-                let scaled = Interval {
-                    lo: -scale_up(-value.lo, map.exponent),
-                    hi: scale_up(value.hi, map.exponent),
-                };
-                scaled + self.bias[i]
-            })
-            .collect()
+/// An enclosure of `map x + bias` for a vector `x` of intervals.
+fn apply(map: &LinearMap, bias: &[Interval], x: &[Interval]) -> Vec<Interval> {
+    // Centre and radius form: |W x - W m| <= |W| r for x within r of m.
+    let centre: Vec<f64> = x.iter().map(|i| i.midpoint()).collect();
+    let radius =
+        x.iter().zip(&centre).map(|(i, &m)| (*i - Interval::point(m)).magnitude()).collect();
+    let column = |v: Vec<f64>| ndarray::Array1::from(v).insert_axis(ndarray::Axis(1));
+    let (centre, radius) = (column(centre), column(radius));
+    let sums = map.matrix.apply(centre.view());
+    let size = centre.mapv(f64::abs);
+    let error = map.matrix.dot_error(Grid::of(size.iter()));
+    let sizes = map.matrix.abs_apply_up(size.view());
+    let mut spread = map.matrix.abs_apply_up(radius.view());
+    if let Some(r) = &map.radius {
+        let largest = (size + radius).mapv(f64::next_up);
+        spread.zip_mut_with(&r.abs_apply_up(largest.view()), |a, &b| *a = add_up(*a, b));
     }
+    (0..map.rows())
+        .map(|i| {
+            let rounding = add_up(mul_up(error.relative, sizes[[i, 0]]), error.absolute);
+            let slack = add_up(spread[[i, 0]], rounding);
+            let value = Interval::point(sums[[i, 0]]) + Interval::new(-slack, slack);
+            let scaled = Interval {
+                lo: scale_down(value.lo, map.exponent),
+                hi: scale_up(value.hi, map.exponent),
+            };
+            scaled + bias[i]
+        })
+        .collect()
 }

@@ -1,0 +1,236 @@
+//! The arguments, from which help and completions are made.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::bounds::REGISTRY;
+use crate::io::{Layout, ReadOptions};
+use crate::network::Activation;
+use crate::numeric::Norm;
+use crate::report::FORMATS;
+
+const EXAMPLES: &str = "\
+Examples:
+  lipbound compute model.json --norm l1
+  lipbound compute model.npz --activation tanh --bounds all
+  lipbound compute w0.npy w1.npy w2.npy --format json -o report.json
+  lipbound inspect model.npz
+  lipbound explain k5
+
+Exit status: 0 success, 1 a check failed, 2 an error.";
+
+/// Certified Lipschitz bounds of neural networks.
+///
+/// Reads the weights of a trained network and answers: how much can the output move when the input
+/// moves? Every number called an upper bound is one, rounding included.
+#[derive(Debug, Parser)]
+#[command(name = "lipbound", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compute bounds of the Lipschitz constant of one or more models
+    Compute(Compute),
+    /// Show the layers of a model: shapes, parameters, norms
+    Inspect(Inspect),
+    /// Explain a bound: definition, source, cost, rounding
+    Explain(Explain),
+    /// Convert a model to another format (by the extension of OUT)
+    Convert(Convert),
+    /// Print the JSON Schema of the JSON model format
+    Schema,
+}
+
+/// How models are read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading models")]
+pub struct Reading {
+    /// The activation between the layers, for files that hold only weights
+    #[arg(long, value_name = "NAME", value_parser = parse_activation)]
+    pub activation: Option<Activation>,
+    /// How weight matrices are stored: outputs x inputs (PyTorch) or inputs x outputs (Keras)
+    #[arg(long, value_name = "ORDER", default_value = "out-in")]
+    pub layout: LayoutName,
+    /// The architecture (native JSON without weights), for files that hold only weights
+    #[arg(long, value_name = "FILE")]
+    pub arch: Option<PathBuf>,
+    /// For .nnet files: include the normalisation of inputs and outputs in the network
+    #[arg(long)]
+    pub nnet_normalise: bool,
+}
+
+impl Reading {
+    /// The same for the readers.
+    pub fn options(&self) -> ReadOptions {
+        ReadOptions {
+            activation: self.activation.clone(),
+            layout: match self.layout {
+                LayoutName::OutIn => Layout::OutIn,
+                LayoutName::InOut => Layout::InOut,
+            },
+            arch: self.arch.clone(),
+            nnet_normalise: self.nnet_normalise,
+        }
+    }
+}
+
+/// The order of the axes of a weight matrix.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LayoutName {
+    /// outputs x inputs
+    OutIn,
+    /// inputs x outputs
+    InOut,
+}
+
+/// Arguments of `compute`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Several .npy files in a row are the weights of one model, in order; every other file is a model of its
+own, and so is a directory of .npy files. `-` reads a model from standard input.
+
+The default bounds are those that take seconds at most for this network; `all` computes every bound
+that is possible. `best` in the reports is the least upper bound that holds.")]
+pub struct Compute {
+    /// Model files
+    #[arg(required = true, value_name = "MODEL")]
+    pub models: Vec<PathBuf>,
+    /// The norm on inputs and outputs
+    #[arg(long, value_name = "NORM", default_value = "all", value_parser = norms_parser())]
+    pub norm: Norms,
+    /// `default`, `all`, or a list of bounds such as k_star,k1,k5
+    #[arg(long, value_name = "LIST", default_value = "default", value_parser = parse_selection)]
+    pub bounds: Selection,
+    /// The format of the report
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].name, value_parser = formats_parser())]
+    pub format: String,
+    /// Bound only these outputs, by number from 0
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub outputs: Vec<usize>,
+    /// Also show numbers of which nothing is proved (greedy K2), marked as estimates
+    #[arg(long)]
+    pub estimates: bool,
+    /// Leave out the lower bound of L, which is searched for by sampling
+    #[arg(long)]
+    pub no_lower: bool,
+    /// The largest depth for which K4 sums over its 2^depth subsets
+    #[arg(long, value_name = "LAYERS", default_value_t = 20)]
+    pub k4_depth_limit: usize,
+    /// The largest number of hidden neurons for which K is found by enumeration
+    #[arg(long, value_name = "NEURONS", default_value_t = 24)]
+    pub enumeration_limit: usize,
+    /// The number of threads (default: one per processor); it does not change the results
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Print nothing but the report
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Write the report to a file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// Model files
+    #[arg(required = true, value_name = "MODEL")]
+    pub models: Vec<PathBuf>,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A bound (k_star, k5, ...), or `activations`; without it, an overview
+    #[arg(value_name = "BOUND")]
+    pub topic: Option<String>,
+}
+
+/// Arguments of `convert`.
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// The model to read
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// The file to write
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+/// The norms that were asked for.
+#[derive(Debug, Clone)]
+pub struct Norms(pub Vec<Norm>);
+
+/// The bounds that were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Selection {
+    /// Those that are cheap for the network.
+    Default,
+    /// All that are possible.
+    All,
+    /// The named ones, in the order of the registry.
+    Named(Vec<&'static str>),
+}
+
+fn norms_parser() -> impl TypedValueParser<Value = Norms> {
+    let values = Norm::ALL.iter().map(|norm| PossibleValue::new(norm.id()));
+    let all = PossibleValue::new("all");
+    PossibleValuesParser::new(values.chain([all])).map(|text| {
+        let chosen: Vec<Norm> = Norm::ALL.into_iter().filter(|norm| norm.id() == text).collect();
+        Norms(if chosen.is_empty() { Norm::ALL.to_vec() } else { chosen })
+    })
+}
+
+fn formats_parser() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(
+        FORMATS.iter().map(|format| PossibleValue::new(format.name).help(format.about)),
+    )
+}
+
+fn parse_selection(text: &str) -> Result<Selection, String> {
+    match text {
+        "default" => return Ok(Selection::Default),
+        "all" => return Ok(Selection::All),
+        _ => {}
+    }
+    let wanted: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let known: Vec<&'static str> = REGISTRY.iter().map(|bound| bound.id()).collect();
+    for name in &wanted {
+        if !known.contains(name) {
+            return Err(unknown("bound", name, &known, "default and all"));
+        }
+    }
+    if wanted.is_empty() {
+        return Err("found no name of a bound".to_owned());
+    }
+    Ok(Selection::Named(known.into_iter().filter(|id| wanted.contains(id)).collect()))
+}
+
+fn parse_activation(text: &str) -> Result<Activation, String> {
+    let names: Vec<&'static str> = Activation::all().iter().map(Activation::name).collect();
+    Activation::parse(text)
+        .ok_or_else(|| unknown("activation", text, &names, "their usual other names"))
+}
+
+/// The message for a name that is not known, with the nearest one that is.
+pub fn unknown(what: &str, name: &str, known: &[&str], also: &str) -> String {
+    let nearest = known
+        .iter()
+        .map(|k| (strsim::jaro_winkler(name, k), k))
+        .filter(|(similarity, _)| *similarity > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let hint = nearest.map_or(String::new(), |(_, k)| format!(" (did you mean {k}?)"));
+    format!("unknown {what} {name}{hint}; known are {}, and {also}", known.join(", "))
+}

@@ -1,0 +1,16 @@
+//! `lipbound convert`.
+
+use super::arguments::Convert;
+use super::{Outcome, output};
+use crate::io;
+
+/// Runs the command.
+pub fn run(arguments: &Convert) -> anyhow::Result<Outcome> {
+    let sources = io::sources(std::slice::from_ref(&arguments.input))?;
+    for source in &sources {
+        let network = io::read(source, &arguments.reading.options())?;
+        network.notes.iter().for_each(|note| output::note(note));
+        io::write(&network, &arguments.output)?;
+    }
+    Ok(Outcome::Done)
+}

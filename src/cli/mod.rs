@@ -1,0 +1,52 @@
+//! The command line: the only place that prints.
+//!
+//! Exit status: 0 for success, 1 when a check failed, 2 for an error.
+
+mod arguments;
+mod compute;
+mod convert;
+mod explain;
+mod inspect;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// How a subcommand ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// Everything was done.
+    Done,
+    /// Some inputs failed; what went wrong has been said, the rest was done.
+    Incomplete,
+}
+
+/// Runs the program with the arguments of the process.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to standard output, with status 0; mistakes to standard error, 2.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let result = match &arguments.command {
+        Command::Compute(options) => compute::run(options),
+        Command::Inspect(options) => inspect::run(options),
+        Command::Explain(options) => explain::run(options),
+        Command::Convert(options) => convert::run(options),
+        Command::Schema => output::print(&format!("{:#}\n", crate::io::schema())).map(|()| Outcome::Done),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Incomplete) => ExitCode::from(2),
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(2)
+        }
+    }
+}

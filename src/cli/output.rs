@@ -1,0 +1,59 @@
+//! Printing: standard output, files that appear whole or not at all, and messages.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::report::Style;
+
+/// Whether standard output shows colours (a terminal, `NO_COLOR` unset, and so on).
+pub fn style() -> Style {
+    let choice = anstream::AutoStream::choice(&std::io::stdout());
+    if std::io::stdout().is_terminal() && choice != anstream::ColorChoice::Never {
+        Style::Coloured
+    } else {
+        Style::Plain
+    }
+}
+
+/// Writes to standard output. A reader that has gone away (`lipbound ... | head`) is no error.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file that appears whole or not at all.
+pub fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    let failed = || format!("{}: cannot write the file", path.display());
+    crate::io::write_atomically(path, text.as_bytes()).with_context(failed)
+}
+
+/// An error on standard error, with its causes.
+pub fn error(error: &anyhow::Error) {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(&format!(": {cause}"));
+        }
+    }
+    message("error", anstyle::AnsiColor::Red, &text);
+}
+
+/// A remark on standard error.
+pub fn note(text: &str) {
+    message("note", anstyle::AnsiColor::Cyan, text);
+}
+
+fn message(kind: &str, colour: anstyle::AnsiColor, text: &str) {
+    let style = anstyle::Style::new().bold().fg_color(Some(colour.into()));
+    let mut out = anstream::stderr().lock();
+    // Nothing is left to be done where even this fails.
+    let _ = writeln!(out, "{style}{kind}:{style:#} {text}");
+}

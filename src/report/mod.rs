@@ -1,0 +1,96 @@
+//! What is told to the user: the answers for one network, and one file per output format.
+//!
+//! Everything here is a pure function of a [`Report`]; nothing is printed.
+
+pub mod csv;
+pub mod json;
+pub mod markdown;
+pub mod number;
+pub mod table;
+
+use crate::bounds::{Certificate, Problem};
+use crate::numeric::Norm;
+
+/// The answers for one network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The model's name, as the user gave it.
+    pub model: String,
+    /// Its size, for the reader.
+    pub summary: String,
+    /// What was assumed while reading it.
+    pub notes: Vec<String>,
+    /// The answers, norm by norm.
+    pub norms: Vec<NormReport>,
+}
+
+/// The answers for one network in one norm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NormReport {
+    /// The norm.
+    pub norm: Norm,
+    /// A proved lower bound of L; `None` where it was not asked for.
+    pub lower: Option<f64>,
+    /// The bounds, in the order of the registry, estimates included.
+    pub bounds: Vec<Certificate>,
+    /// Bounds that were asked for and cannot be computed: id and reason.
+    pub refused: Vec<(&'static str, String)>,
+}
+
+impl NormReport {
+    /// The least upper bound that holds.
+    pub fn best(&self) -> Option<&Certificate> {
+        let proved = self.bounds.iter().filter(|c| c.is_upper_bound());
+        proved.min_by(|a, b| a.upper.total_cmp(&b.upper))
+    }
+
+    /// The number of a bound that holds, by its id.
+    pub fn upper(&self, id: &str) -> Option<f64> {
+        self.bounds.iter().find(|c| c.id == id && c.is_upper_bound()).map(|c| c.upper)
+    }
+}
+
+/// The formats in which reports are written. A new one is one file here and one line in
+/// [`FORMATS`].
+pub struct Format {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// What it is for, in a few words.
+    pub about: &'static str,
+    /// Writes the reports; with styles only where asked for.
+    pub write: fn(&[Report], Style) -> String,
+}
+
+/// Whether the text is for a terminal that shows colours, and how wide it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// No escape sequences.
+    Plain,
+    /// With colours.
+    Coloured,
+}
+
+/// All output formats, the default first.
+pub const FORMATS: &[Format] = &[
+    Format { name: "table", about: "aligned, for reading", write: table::write },
+    Format { name: "json", about: "for programs; see docs/json.md", write: json::write },
+    Format { name: "csv", about: "one row per model, norm and bound", write: csv::write },
+    Format { name: "markdown", about: "for a page or a job summary", write: markdown::write },
+];
+
+/// A line on the size of a network.
+pub fn summary(problem: &Problem) -> String {
+    let chain = problem.chain();
+    let plural =
+        |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+    let pools = chain.slopes().iter().filter(|s| s.diagonal().is_none()).count();
+    let layers = plural(chain.depth() - pools, "hidden layer");
+    let pools =
+        if pools == 0 { String::new() } else { format!(", {}", plural(pools, "max-pooling")) };
+    format!(
+        "{} -> {}, {layers}{pools}, {}",
+        plural(chain.inputs(), "input"),
+        plural(chain.outputs(), "output"),
+        plural(chain.neurons(), "neuron")
+    )
+}

@@ -1,0 +1,183 @@
+//! The table for reading: one row per bound, one column per norm.
+
+use super::{NormReport, Report, Style, number};
+use crate::bounds::{Guarantee, REGISTRY};
+
+/// Significant digits of the numbers.
+pub const DIGITS: usize = 6;
+
+/// One bound in all norms.
+pub struct Row {
+    /// The name of the bound.
+    pub name: String,
+    /// Its values, one for each norm of the report.
+    pub cells: Vec<Option<Cell>>,
+}
+
+/// One value as it is shown.
+#[derive(Clone)]
+pub struct Cell {
+    /// The number, rounded up.
+    pub text: String,
+    /// How many times smaller than K*, where that is known.
+    pub ratio: Option<f64>,
+    /// Whether it is the least proved upper bound of its norm.
+    pub best: bool,
+    /// Whether nothing is proved of it.
+    pub estimate: bool,
+}
+
+/// The rows of a report's table.
+pub fn rows(report: &Report) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for bound in REGISTRY {
+        for estimate in [false, true] {
+            let cells: Vec<Option<Cell>> =
+                report.norms.iter().map(|norm| cell(norm, bound.id(), estimate)).collect();
+            if cells.iter().any(Option::is_some) {
+                let suffix = if estimate { " ~" } else { "" };
+                rows.push(Row { name: format!("{}{suffix}", bound.name()), cells });
+            }
+        }
+    }
+    rows
+}
+
+fn cell(norm: &NormReport, id: &str, estimate: bool) -> Option<Cell> {
+    let is_estimate = |guarantee| guarantee == Guarantee::Estimate;
+    let found = norm.bounds.iter().find(|c| c.id == id && is_estimate(c.guarantee) == estimate)?;
+    let best = !estimate && norm.best().is_some_and(|b| b.upper == found.upper);
+    let k_star = norm.upper("k_star").filter(|k| k.is_finite() && found.upper > 0.0);
+    Some(Cell {
+        text: number::upper(found.upper, DIGITS),
+        ratio: k_star.map(|k| k / found.upper).filter(|_| id != "k_star" && !estimate),
+        best,
+        estimate,
+    })
+}
+
+/// The reports as tables of plain text, at most 80 columns wide for three norms.
+pub fn write(reports: &[Report], style: Style) -> String {
+    let mut text = String::new();
+    for (i, report) in reports.iter().enumerate() {
+        if i > 0 {
+            text.push('\n');
+        }
+        text.push_str(&one(report, style));
+    }
+    text
+}
+
+fn one(report: &Report, style: Style) -> String {
+    let mut text = format!("{}\n{}\n\n", styled(&report.model, BOLD, style), report.summary);
+    let rows = rows(report);
+    text.push_str(&header(report, style));
+    for row in &rows {
+        text.push_str(&line(row, style));
+    }
+    text.push('\n');
+    for norm in &report.norms {
+        if let Some(sentence) = sentence(norm) {
+            text.push_str(&format!("{}\n", styled(&sentence, BOLD, style)));
+        }
+    }
+    let mut notes = report.notes.clone();
+    for norm in &report.norms {
+        let remarks = norm.bounds.iter().filter_map(|c| c.note.clone());
+        let refusals = norm.refused.iter().map(|(id, reason)| format!("{id}: {reason}"));
+        for note in remarks.chain(refusals) {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+    }
+    if rows.iter().any(|row| row.name.ends_with('~')) {
+        notes.push("~ marks estimates: nothing is proved of them".to_owned());
+    }
+    if !notes.is_empty() {
+        text.push('\n');
+    }
+    for note in notes {
+        let wrapped = textwrap::wrap(
+            &note,
+            textwrap::Options::new(78).initial_indent("note: ").subsequent_indent("      "),
+        );
+        for line in wrapped {
+            text.push_str(&format!("{}\n", styled(&line, DIM, style)));
+        }
+    }
+    text
+}
+
+/// *L is between a and b.*
+fn sentence(norm: &NormReport) -> Option<String> {
+    let best = norm.best()?;
+    let upper = number::upper(best.upper, DIGITS);
+    Some(match norm.lower {
+        Some(lower) => format!(
+            "{:<4}  L is between {} and {upper}",
+            norm.norm.id(),
+            number::lower(lower, DIGITS)
+        ),
+        None => format!("{:<4}  L is at most {upper}", norm.norm.id()),
+    })
+}
+
+/// The width of a number's column.
+const NUMBER: usize = 13;
+/// The width of a ratio's column.
+const RATIO: usize = 9;
+
+fn header(report: &Report, style: Style) -> String {
+    let mut line = format!("{:<6}", "bound");
+    for norm in &report.norms {
+        line.push_str(&format!("{:>NUMBER$}{:>RATIO$}", norm.norm.id(), "K*/"));
+    }
+    format!("{}\n", styled(line.trim_end(), DIM, style))
+}
+
+fn line(row: &Row, style: Style) -> String {
+    let mut line = format!("{:<6}", row.name);
+    for cell in &row.cells {
+        let Some(cell) = cell else {
+            line.push_str(&" ".repeat(NUMBER + RATIO));
+            continue;
+        };
+        let mark = if cell.best { "*" } else { " " };
+        let number = if cell.estimate { format!("~{}", cell.text) } else { cell.text.clone() };
+        let number = format!("{number:>width$}{mark}", width = NUMBER - 1);
+        let number = match (cell.best, cell.estimate) {
+            (true, _) => styled(&number, BEST, style),
+            (_, true) => styled(&number, DIM, style),
+            _ => number,
+        };
+        let ratio = cell.ratio.map_or(String::new(), ratio_text);
+        line.push_str(&format!("{number}{ratio:>RATIO$}"));
+    }
+    format!("{}\n", line.trim_end())
+}
+
+/// A ratio with two or three digits.
+fn ratio_text(ratio: f64) -> String {
+    if ratio < 10.0 {
+        format!("{ratio:.2}")
+    } else if ratio < 1000.0 {
+        format!("{ratio:.1}")
+    } else if ratio < 1e6 {
+        format!("{ratio:.0}")
+    } else {
+        format!("{ratio:.1e}")
+    }
+}
+
+const BOLD: anstyle::Style = anstyle::Style::new().bold();
+const DIM: anstyle::Style = anstyle::Style::new().dimmed();
+const BEST: anstyle::Style =
+    anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Green)));
+
+fn styled(text: &str, with: anstyle::Style, style: Style) -> String {
+    match style {
+        Style::Plain => text.to_owned(),
+        Style::Coloured => format!("{with}{text}{with:#}"),
+    }
+}
