@@ -1,5 +1,6 @@
 //! Certified Lipschitz bounds of neural networks.
 
 pub mod bounds;
+pub mod io;
 pub mod network;
 pub mod numeric;
