@@ -27,8 +27,8 @@
 //! ```
 
 pub mod bounds;
-//pub mod cli;
-//pub mod io;
+pub mod cli;
+pub mod io;
 pub mod network;
 pub mod numeric;
 pub mod report;

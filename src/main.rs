@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The program `lipbound`.
+
+fn main() -> std::process::ExitCode {
+    lipbound::cli::run()
+}

@@ -43,11 +43,11 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
 
 fn report(source: &Source, arguments: &Compute) -> anyhow::Result<Report> {
     let network = io::read(source, &arguments.reading.options())?;
-    let mut lowered = network.lower().with_context(|| source.to_string())?;
+    let mut lowered = network.lower().with_context(|| source.display())?;
     if !arguments.outputs.is_empty() {
         let count = lowered.chain.outputs();
         if let Some(bad) = arguments.outputs.iter().find(|&&i| i >= count) {
-            bail!("{source}: --outputs asks for output {bad}, but the model has the outputs 0 to {}", count - 1);
+            bail!("{}: --outputs asks for output {bad}, but the model has the outputs 0 to {}", source.display(), count - 1);
         }
         lowered = lowered.select_outputs(&arguments.outputs);
     }
@@ -70,7 +70,7 @@ fn report(source: &Source, arguments: &Compute) -> anyhow::Result<Report> {
         .map(|(&norm, lower)| norm_report(&problem, norm, lower, &arguments.bounds))
         .collect();
     let notes = if arguments.quiet { Vec::new() } else { network.notes.clone() };
-    Ok(Report { model: source.to_string(), summary: summary(&problem), notes, norms })
+    Ok(Report { model: source.display(), summary: summary(&problem), notes, norms })
 }
 
 fn norm_report(problem: &Problem, norm: Norm, lower: Option<f64>, selection: &Selection) -> NormReport {

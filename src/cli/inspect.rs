@@ -18,7 +18,7 @@ pub fn run(arguments: &Inspect) -> anyhow::Result<Outcome> {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&describe(&network).with_context(|| source.to_string())?);
+        text.push_str(&describe(&network).with_context(|| source.display())?);
     }
     output::print(&text)?;
     Ok(Outcome::Done)

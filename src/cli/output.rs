@@ -31,7 +31,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 /// Writes a file that appears whole or not at all.
 pub fn save(path: &Path, text: &str) -> anyhow::Result<()> {
     let failed = || format!("{}: cannot write the file", path.display());
-    crate::io::write_atomically(path, text.as_bytes()).with_context(failed)
+    crate::io::replace(path, text.as_bytes()).with_context(failed)
 }
 
 /// An error on standard error, with its causes.

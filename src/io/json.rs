@@ -1,0 +1,161 @@
+//! The JSON format: `lipbound-network/1`, and the short form of dense networks.
+
+pub(super) mod document;
+pub(super) mod graph;
+mod schema;
+mod short;
+mod write;
+
+use ndarray::ArrayD;
+use std::path::Path;
+
+use super::error::ReadError;
+use super::source::Input;
+use super::{Format, Layout, ReadOptions, npy};
+use crate::network::Network;
+use crate::network::tensor::{TensorError, TensorSource, Tensors, check_finite};
+use document::{Document, Object};
+pub use schema::schema;
+
+/// The format JSON.
+pub const FORMAT: Format = Format {
+    name: "JSON",
+    extensions: &["json"],
+    sniff: |head, _| {
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{')
+    },
+    read,
+    write: Some(write::write),
+};
+
+/// The value of `format` in the files that are read and written.
+pub(super) const VERSION: &str = "lipbound-network/1";
+
+/// The keys of the native form.
+pub(super) const KEYS: [&str; 4] = ["format", "name", "input_shape", "layers"];
+
+fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
+    let document = Document::new(input)?;
+    let object = document.object(document.root()?, None)?;
+    let has = |key: &str| object.get(key).is_some();
+    if has("weights") && !has("layers") {
+        return short::read(document, &object, input, options);
+    }
+    if !has("layers") && !has("format") {
+        let found: Vec<&str> = object.keys().collect();
+        let reason = format!(
+            "found the keys [{}], expected \"layers\" (lipbound's network format) or \"weights\" (its short form); see docs/formats.md",
+            super::error::some_of(&found)
+        );
+        return Err(ReadError::new(&input.file, reason));
+    }
+    let mut tensors = JsonTensors { folder: input.folder.as_deref(), layout: options.layout };
+    read_native(document, &object, &input.name, &mut tensors)
+}
+
+/// Reads the native form, with tensors from `tensors`.
+///
+/// # Errors
+/// The first thing that does not fit the format.
+pub(super) fn read_native(
+    document: Document<'_>,
+    object: &Object<'_>,
+    default_name: &str,
+    tensors: &mut dyn graph::LayerTensors,
+) -> Result<Network, ReadError> {
+    object.only(document, None, &KEYS)?;
+    if let Some(raw) = object.get("format") {
+        let found: String = document.value(raw, Some("format"))?;
+        if found != VERSION {
+            let reason = format!("found \"{found}\", expected \"{VERSION}\"");
+            return Err(document.fail(raw.get(), Some("format"), reason));
+        }
+    }
+    let name = match object.get("name") {
+        Some(raw) => document.value(raw, Some("name"))?,
+        None => default_name.to_owned(),
+    };
+    let missing = |key: &str, example: &str| {
+        let reason = format!("the key \"{key}\" is missing; add it, for example {example}");
+        ReadError::new(document.file, reason)
+    };
+    let raw = object
+        .get("input_shape")
+        .ok_or_else(|| missing("input_shape", "\"input_shape\": [784]"))?;
+    let input_shape: Vec<usize> = document.value(raw, Some("input_shape"))?;
+    if input_shape.contains(&0) || super::dtype::count(&input_shape).is_none() {
+        let reason = format!(
+            "found {input_shape:?}, expected lengths of at least 1, without a batch dimension"
+        );
+        return Err(document.fail(raw.get(), Some("input_shape"), reason));
+    }
+    let raw = object.get("layers").ok_or_else(|| {
+        missing(
+            "layers",
+            "\"layers\": [{\"type\": \"dense\", \"weight\": [[1, 2]], \"bias\": [0]}]",
+        )
+    })?;
+    let nodes = graph::read_layers(document, raw, tensors)?;
+    let network = Network { name, input_shape, nodes, notes: Vec::new() };
+    network.shapes().map_err(|error| ReadError::new(document.file, error.to_string()))?;
+    Ok(network)
+}
+
+/// The tensors that stand in the JSON text, or that it refers to.
+struct JsonTensors<'a> {
+    folder: Option<&'a Path>,
+    layout: Layout,
+}
+
+impl graph::LayerTensors for JsonTensors<'_> {
+    fn begin(&mut self, _: Option<&str>) {}
+
+    fn end(&mut self) -> Result<(), TensorError> {
+        Ok(())
+    }
+
+    fn as_tensors(&mut self) -> &mut dyn Tensors {
+        self
+    }
+}
+
+impl Tensors for JsonTensors<'_> {
+    fn resolve(
+        &mut self,
+        what: &str,
+        source: Option<TensorSource>,
+    ) -> Result<ArrayD<f64>, TensorError> {
+        self.resolve_optional(what, source)?.ok_or_else(|| {
+            let reason = "is missing; write its numbers or refer to a file with {\"npy\": \"FILE\"} (a file without weights is an architecture: give it with --arch)";
+            TensorError::new(what, reason)
+        })
+    }
+
+    fn resolve_optional(
+        &mut self,
+        what: &str,
+        source: Option<TensorSource>,
+    ) -> Result<Option<ArrayD<f64>>, TensorError> {
+        let Some(source) = source else { return Ok(None) };
+        let tensor = read_source(self.folder, what, source)?;
+        let transposed = what == "weight" && tensor.ndim() == 2 && self.layout == Layout::InOut;
+        let standard = |t: ArrayD<f64>| t.reversed_axes().as_standard_layout().into_owned();
+        Ok(Some(if transposed { standard(tensor) } else { tensor }))
+    }
+}
+
+/// The tensor that `source` describes, with finite entries.
+pub(super) fn read_source(
+    folder: Option<&Path>,
+    what: &str,
+    source: TensorSource,
+) -> Result<ArrayD<f64>, TensorError> {
+    let tensor = match source {
+        TensorSource::Values(values) => values,
+        TensorSource::File(file) => npy::read_reference(folder, &file.npy)
+            .map_err(|reason| TensorError::new(what, reason))?,
+    };
+    check_finite(what, &tensor)?;
+    Ok(tensor)
+}

@@ -1,0 +1,153 @@
+//! Reading and writing models: one file for each format, and one line in [`REGISTRY`].
+
+mod dtype;
+mod error;
+mod source;
+
+pub mod json;
+pub mod npy;
+pub mod npz;
+pub mod state_dict;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub use error::{ReadError, WriteError};
+pub use source::{Input, Source, sources};
+
+use crate::network::{Activation, Network};
+
+/// One line of the table of formats.
+pub struct Format {
+    /// The name in messages.
+    pub name: &'static str,
+    /// The usual extensions, without the dot.
+    pub extensions: &'static [&'static str],
+    /// Whether a file that begins with these bytes has this format. The path is for what the
+    /// contents leave open; extensions are looked at later, where no format knows the contents.
+    pub sniff: fn(&[u8], &Path) -> bool,
+    /// Reads a network.
+    pub read: fn(&Input, &ReadOptions) -> Result<Network, ReadError>,
+    /// Writes a network, where the format can be written; the error is the reason.
+    pub write: Option<WriteFn>,
+}
+
+/// Writes a network; the error is the reason why it cannot be written.
+pub type WriteFn = fn(&Network, &mut dyn Write) -> Result<(), String>;
+
+/// All formats, in the order in which their contents are tried.
+pub const REGISTRY: &[Format] = &[json::FORMAT, npy::FORMAT, npz::FORMAT];
+
+/// The number of bytes that [`Format::sniff`] sees.
+const HEAD: usize = 4096;
+
+/// How a model is to be read, where the file leaves it open.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// The activation between dense layers; ReLU is assumed, and said aloud, if absent.
+    pub activation: Option<Activation>,
+    /// How matrices are stored.
+    pub layout: Layout,
+    /// A file in the JSON format without weights that says what the tensors belong to.
+    pub arch: Option<PathBuf>,
+    /// Whether the normalisation in an `.nnet` file becomes part of the network.
+    pub nnet_normalise: bool,
+}
+
+/// How weight matrices are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Outputs x inputs, as in PyTorch.
+    #[default]
+    OutIn,
+    /// Inputs x outputs, as in Keras.
+    InOut,
+}
+
+/// Reads the network of a source. Its notes say what was assumed.
+///
+/// # Errors
+/// What is wrong with the file; never a part of the network.
+pub fn read(source: &Source, options: &ReadOptions) -> Result<Network, ReadError> {
+    let (name, display) = (source.name(), source.display());
+    match source {
+        Source::File(path) => read_input(&source::load(path)?, path, options),
+        Source::Stdin => read_input(&source::load_stdin()?, Path::new("-"), options),
+        Source::Arrays(paths) => npy::read_arrays(display, name, paths, options),
+        Source::Folder(path) => npy::read_arrays(display, name, &source::arrays_of(path)?, options),
+    }
+}
+
+/// Reads the network in the contents of a file.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_input(input: &Input, path: &Path, options: &ReadOptions) -> Result<Network, ReadError> {
+    let head = &input.bytes[..input.bytes.len().min(HEAD)];
+    let by_content = REGISTRY.iter().find(|format| (format.sniff)(head, path));
+    match by_content.or_else(|| by_extension(path)) {
+        Some(format) => (format.read)(input, options),
+        None => Err(ReadError::new(
+            &input.file,
+            format!("the format is not known; expected one of: {}", format_list(|_| true)),
+        )),
+    }
+}
+
+fn by_extension(path: &Path) -> Option<&'static Format> {
+    let known = |format: &&Format| format.extensions.iter().any(|e| source::has_extension(path, e));
+    REGISTRY.iter().find(known)
+}
+
+fn format_list(shown: fn(&Format) -> bool) -> String {
+    let show = |format: &Format| {
+        let extensions: Vec<String> = format.extensions.iter().map(|e| format!(".{e}")).collect();
+        format!("{} ({})", format.name, extensions.join(", "))
+    };
+    REGISTRY.iter().filter(|f| shown(f)).map(show).collect::<Vec<_>>().join(", ")
+}
+
+/// Writes a network in the format of the path's extension. A regular file is replaced as a whole or
+/// not at all.
+///
+/// # Errors
+/// An unknown extension, a network that the format cannot hold, a file that cannot be written.
+pub fn write(network: &Network, path: &Path) -> Result<(), WriteError> {
+    let fail = |reason: String| WriteError::new(path.display().to_string(), reason);
+    let writable = |format: &'static Format| format.write;
+    let writer = by_extension(path).and_then(writable).ok_or_else(|| {
+        let list = format_list(|format| format.write.is_some());
+        fail(format!("this extension cannot be written; expected one of: {list}"))
+    })?;
+    let mut bytes = Vec::new();
+    writer(network, &mut bytes).map_err(fail)?;
+    replace(path, &bytes).map_err(|error| fail(format!("cannot be written: {error}")))
+}
+
+/// Writes a file by way of a temporary one in the same folder, so that it appears whole or not at all.
+///
+/// # Errors
+/// What the file system says.
+pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+    if special {
+        return fs::write(path, bytes);
+    }
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = fs::File::options().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

@@ -1,0 +1,338 @@
+//! Networks from an ordered list of named tensors, as NPZ, NPY, safetensors and PyTorch files give
+//! them.
+
+mod names;
+
+use std::sync::Arc;
+
+use ndarray::{Array1, Array2, ArrayD, Ix2};
+
+use super::error::{ReadError, some_of};
+use super::source::natural_key;
+use super::{Layout, ReadOptions};
+use crate::network::layers::dense::Dense;
+use crate::network::tensor::{check_finite, show_shape};
+use crate::network::{Activation, Layer, Network, Node};
+use names::{Scheme, classify};
+
+/// What the order of the tensors means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TensorOrder {
+    /// The user gave it: tensors whose names say nothing are taken in that order.
+    Given,
+    /// The file has it: layers come in the order of their first tensor.
+    File,
+    /// It means nothing: layers are sorted by name, numbers by value.
+    Names,
+}
+
+/// The tensors of a file, grouped by layer.
+#[derive(Debug, Clone)]
+pub struct StateDict {
+    /// The file as messages name it.
+    pub file: String,
+    /// The model's name.
+    pub name: String,
+    /// The layers with tensors, in order.
+    pub groups: Vec<Group>,
+}
+
+/// The tensors of one layer.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// What their names have in common, for example `fc1`.
+    pub label: String,
+    /// The tensors.
+    pub entries: Vec<Entry>,
+}
+
+/// One tensor.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What it is in its layer, for example `weight`.
+    pub role: &'static str,
+    /// Its name in the file.
+    pub name: String,
+    /// Its entries, all finite.
+    pub tensor: ArrayD<f64>,
+}
+
+impl Group {
+    /// The tensor of that role.
+    pub fn get(&self, role: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.role == role)
+    }
+}
+
+impl StateDict {
+    /// Groups named tensors by layer.
+    ///
+    /// # Errors
+    /// No tensors, entries that are not finite, names that do not say what a tensor is.
+    pub fn new(
+        file: String,
+        name: String,
+        tensors: Vec<(String, ArrayD<f64>)>,
+        order: TensorOrder,
+    ) -> Result<StateDict, ReadError> {
+        if tensors.is_empty() {
+            let reason = "the file has no tensors, expected weights and biases";
+            return Err(ReadError::new(file, reason));
+        }
+        for (name, tensor) in &tensors {
+            check_finite(&format!("tensor {name}"), tensor)
+                .map_err(|error| ReadError::at(&file, error.what, error.reason))?;
+        }
+        let schemes: Vec<Option<Scheme>> = tensors.iter().map(|(n, _)| classify(n)).collect();
+        let positional = schemes.iter().all(|s| matches!(s, Some(Scheme::Position(_))))
+            || order == TensorOrder::Given && schemes.iter().all(Option::is_none);
+        let groups = if positional {
+            by_position(tensors, &schemes)
+        } else {
+            by_name(tensors, schemes, order)
+        };
+        let groups =
+            groups.map_err(|(place, reason)| ReadError { file: file.clone(), place, reason })?;
+        Ok(StateDict { file, name, groups })
+    }
+
+    /// The network: that of the architecture file if there is one, otherwise dense layers with an
+    /// activation between them.
+    ///
+    /// # Errors
+    /// Tensors that do not determine a network, shapes that do not chain.
+    pub fn into_network(self, options: &ReadOptions) -> Result<Network, ReadError> {
+        for group in &self.groups {
+            if let Some(reason) = not_dense(group) {
+                let reason = format!(
+                    "{reason}; tensors alone do not say how such layers are connected: give the architecture with --arch FILE, or convert the model to ONNX or to lipbound's JSON format"
+                );
+                return Err(ReadError::at(&self.file, format!("layer {}", group.label), reason));
+            }
+        }
+        let activation = options.activation.clone().unwrap_or(Activation::Relu);
+        let mut network = self.into_dense(&activation, options.layout)?;
+        if network.nodes.len() > 1 {
+            network.notes.push(activation_note(options));
+        }
+        Ok(network)
+    }
+
+    /// Dense layers with an activation between them.
+    ///
+    /// # Errors
+    /// Weights that are not matrices, shapes that do not chain.
+    pub(super) fn into_dense(
+        self,
+        activation: &Activation,
+        layout: Layout,
+    ) -> Result<Network, ReadError> {
+        let mut notes = Vec::new();
+        let mut weights = Vec::with_capacity(self.groups.len());
+        for group in &self.groups {
+            weights.push(self.weight(group, layout)?);
+        }
+        if self.groups.iter().any(|group| group.get("kernel").is_some()) {
+            notes.push("kernels are taken as inputs x outputs, as Keras stores them".to_owned());
+        }
+        self.check_chain(&weights)?;
+        let input_shape = weights.first().map(|(_, w)| vec![w.ncols()]).unwrap_or_default();
+        let mut nodes: Vec<Node> = Vec::with_capacity(2 * weights.len());
+        for (group, (name, weight)) in self.groups.iter().zip(weights) {
+            if !nodes.is_empty() {
+                let index = nodes.len();
+                let layer: Arc<dyn Layer> = Arc::new(activation.clone());
+                nodes.push(Node { name: format!("layer {index}"), layer, inputs: vec![index] });
+            }
+            let bias = self.bias(group, weight.nrows(), &name)?;
+            let dense = Dense::new(weight, bias).map_err(|error| {
+                ReadError::at(&self.file, format!("tensor {name}"), error.reason)
+            })?;
+            let inputs = vec![nodes.len()];
+            nodes.push(Node { name: group.label.clone(), layer: Arc::new(dense), inputs });
+        }
+        let network = Network { name: self.name, input_shape, nodes, notes };
+        network.shapes().map_err(|error| ReadError::new(self.file, error.to_string()))?;
+        Ok(network)
+    }
+
+    /// The name and the matrix of a dense layer's weight, outputs x inputs.
+    fn weight(&self, group: &Group, layout: Layout) -> Result<(String, Array2<f64>), ReadError> {
+        let kernel = group.get("kernel");
+        let Some(entry) = kernel.or_else(|| group.get("weight")) else {
+            let reason = "has no weight; check the names of the tensors";
+            return Err(ReadError::at(&self.file, format!("layer {}", group.label), reason));
+        };
+        let matrix = entry.tensor.clone().into_dimensionality::<Ix2>().map_err(|_| {
+            let reason = format!(
+                "found shape {}, expected a matrix (outputs x inputs)",
+                show_shape(entry.tensor.shape())
+            );
+            ReadError::at(&self.file, format!("tensor {}", entry.name), reason)
+        })?;
+        let transposed = kernel.is_some() || layout == Layout::InOut;
+        let matrix = if transposed { matrix.t().as_standard_layout().into_owned() } else { matrix };
+        Ok((entry.name.clone(), matrix))
+    }
+
+    /// The bias of a layer with `rows` outputs: a vector, or a matrix with one row or column.
+    fn bias(&self, group: &Group, rows: usize, weight: &str) -> Result<Array1<f64>, ReadError> {
+        let Some(entry) = group.get("bias") else { return Ok(Array1::zeros(rows)) };
+        let shape = entry.tensor.shape();
+        if entry.tensor.len() == rows && shape.iter().filter(|&&n| n != 1).count() <= 1 {
+            return Ok(entry.tensor.iter().copied().collect());
+        }
+        let found = show_shape(shape);
+        let reason =
+            format!("found shape {found}, expected {rows}, one for each output of {weight}");
+        Err(ReadError::at(&self.file, format!("tensor {}", entry.name), reason))
+    }
+
+    fn check_chain(&self, weights: &[(String, Array2<f64>)]) -> Result<(), ReadError> {
+        for pair in weights.windows(2) {
+            let [(first, a), (second, b)] = pair else { continue };
+            if a.nrows() == b.ncols() {
+                continue;
+            }
+            let mut reason = format!(
+                "its shape {} takes {} inputs, but {first} ({}) gives {} outputs",
+                show_shape(b.shape()),
+                b.ncols(),
+                show_shape(a.shape()),
+                a.nrows()
+            );
+            let transposed = weights.windows(2).all(|pair| match pair {
+                [(_, a), (_, b)] => a.ncols() == b.nrows(),
+                _ => true,
+            });
+            reason.push_str(if transposed {
+                "; the transposed shapes do chain: if the weights are stored as inputs x outputs, as in Keras, add --layout in-out"
+            } else {
+                "; check that no layer is missing and that the layers are in order"
+            });
+            return Err(ReadError::at(&self.file, format!("tensor {second}"), reason));
+        }
+        Ok(())
+    }
+}
+
+/// What is said of the activation between layers.
+pub(super) fn activation_note(options: &ReadOptions) -> String {
+    match &options.activation {
+        None => "activation between layers: relu (assumed; --activation changes it)".to_owned(),
+        Some(f) => format!("activation between layers: {} (--activation)", f.name()),
+    }
+}
+
+/// Why the tensors are not those of a dense layer.
+fn not_dense(group: &Group) -> Option<String> {
+    let other = group.entries.iter().find(|e| !matches!(e.role, "weight" | "kernel" | "bias"));
+    if let Some(entry) = other {
+        return Some(format!("{} belongs to a normalisation layer", entry.name));
+    }
+    let weights: Vec<&Entry> = group.entries.iter().filter(|e| e.role != "bias").collect();
+    match weights.as_slice() {
+        [] => Some("has a bias but no weight".to_owned()),
+        [entry] if entry.tensor.ndim() == 2 => None,
+        [entry] => {
+            let shape = show_shape(entry.tensor.shape());
+            let kind = match entry.tensor.ndim() {
+                3..=5 => "is a convolution's, not a matrix",
+                1 => "is a vector (a normalisation or a learnt slope), not a matrix",
+                _ => "is not a matrix",
+            };
+            Some(format!("{} of shape {shape} {kind}", entry.name))
+        }
+        _ => Some("has both a weight and a kernel".to_owned()),
+    }
+}
+
+type Grouped = Result<Vec<Group>, (Option<String>, String)>;
+
+/// Matrices begin a layer, and a vector after one is its bias.
+fn by_position(mut tensors: Vec<(String, ArrayD<f64>)>, schemes: &[Option<Scheme>]) -> Grouped {
+    if schemes.iter().all(Option::is_some) {
+        tensors.sort_by_cached_key(|(name, _)| natural_key(name));
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    for (name, tensor) in tensors {
+        let place = Some(format!("tensor {name}"));
+        let shape = show_shape(tensor.shape());
+        match (tensor.ndim(), groups.last_mut()) {
+            (0, _) => {
+                return Err((place, "found a scalar, expected a weight or a bias".to_owned()));
+            }
+            (1, Some(group)) if group.entries.len() == 1 => {
+                group.entries.push(Entry { role: "bias", name, tensor });
+            }
+            (1, _) => {
+                let reason = format!(
+                    "found a vector (shape {shape}) where a weight matrix belongs; expected weight, bias, weight, bias, ... in order"
+                );
+                return Err((place, reason));
+            }
+            _ => {
+                let label = name.clone();
+                let entries = vec![Entry { role: "weight", name, tensor }];
+                groups.push(Group { label, entries });
+            }
+        }
+    }
+    Ok(groups)
+}
+
+fn by_name(
+    tensors: Vec<(String, ArrayD<f64>)>,
+    schemes: Vec<Option<Scheme>>,
+    order: TensorOrder,
+) -> Grouped {
+    let all: Vec<String> = tensors.iter().map(|(name, _)| name.clone()).collect();
+    let mut groups: Vec<Group> = Vec::new();
+    let mut numbers: Vec<usize> = Vec::new();
+    for ((name, tensor), scheme) in tensors.into_iter().zip(schemes) {
+        let (label, role) = match scheme {
+            Some(Scheme::Ignored) => continue,
+            Some(Scheme::Layer { label, role }) => (label, role),
+            Some(Scheme::Numbered { number, role }) => {
+                numbers.push(number);
+                (number.to_string(), role)
+            }
+            Some(Scheme::Position(_)) | None => return Err(names::unknown(&name, &all)),
+        };
+        let entry = Entry { role, name, tensor };
+        match groups.iter_mut().find(|group| group.label == label) {
+            None => groups.push(Group { label, entries: vec![entry] }),
+            Some(group) => match group.get(role) {
+                None => group.entries.push(entry),
+                Some(twin) => {
+                    let reason = format!(
+                        "there are two tensors for the {role} of layer {label}, this one and {}; expected one",
+                        twin.name
+                    );
+                    return Err((Some(format!("tensor {}", entry.name)), reason));
+                }
+            },
+        }
+    }
+    if numbers.len() == all.len() {
+        check_numbers(&mut numbers, &all)?;
+        groups.sort_by_cached_key(|group| natural_key(&group.label));
+    } else if order == TensorOrder::Names {
+        groups.sort_by_cached_key(|group| natural_key(&group.label));
+    }
+    Ok(groups)
+}
+
+/// Checks that `W0, W1, ...` has no gap.
+fn check_numbers(numbers: &mut Vec<usize>, all: &[String]) -> Result<(), (Option<String>, String)> {
+    numbers.sort_unstable();
+    numbers.dedup();
+    let gap = numbers.windows(2).find(|pair| pair[1] - pair[0] > 1);
+    let missing = match (gap, numbers.first()) {
+        (Some(pair), _) => pair[0] + 1,
+        (None, Some(first @ 2..)) => first - 1,
+        _ => return Ok(()),
+    };
+    let reason = format!("the tensors of layer {missing} are missing; found {}", some_of(all));
+    Err((None, reason))
+}
