@@ -339,9 +339,9 @@ fn is_exact(chain: &Chain) -> bool {
             // An end, or the difference of two of them.
             size *= 2.0 * grid.max;
         }
-        let grid = map.matrix.grid();
-        step = step.saturating_add(grid.step);
-        size *= grid.max * (map.columns().max(map.rows()) as f64);
+        step = step.saturating_add(map.matrix.grid().step);
+        // Entries, and the row and column sums in the norm, stay below the product of the norms.
+        size *= map.mantissa_norm_up(Norm::Linf).max(map.mantissa_norm_up(Norm::L1)).max(1.0);
         let sums = Grid { step, max: size, min: 1.0 };
         if !sums.exact_products(Grid::of(&[1.0]), 1) {
             return false;

@@ -203,7 +203,10 @@ impl Halves {
         let failed =
             || Refusal("the singular value decomposition of a layer did not converge".to_owned());
         let (u, s, v) = thin_svd(w.view()).ok_or_else(failed)?;
-        let root = s.mapv(|x| x.max(0.0).sqrt());
+        // A singular value that is zero up to rounding would enter by its square root, far above the
+        // rounding error; as zero it leaves no more than itself in the residual.
+        let negligible = s.iter().copied().fold(0.0, f64::max) * f64::EPSILON * s.len() as f64;
+        let root = s.mapv(|x| if x <= negligible { 0.0 } else { x.sqrt() });
         let b = Matrix::dense(&u * &root);
         let a = Matrix::dense((&v * &root).reversed_axes().as_standard_layout().into_owned());
         let residual = residual_up(map, &b, &a, norm);

@@ -205,7 +205,8 @@ fn parse_selection(text: &str) -> Result<Selection, String> {
         "all" => return Ok(Selection::All),
         _ => {}
     }
-    let wanted: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let wanted: Vec<&str> =
+        text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     let known: Vec<&'static str> = REGISTRY.iter().map(|bound| bound.id()).collect();
     for name in &wanted {
         if !known.contains(name) {

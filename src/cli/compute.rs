@@ -47,7 +47,11 @@ fn report(source: &Source, arguments: &Compute) -> anyhow::Result<Report> {
     if !arguments.outputs.is_empty() {
         let count = lowered.chain.outputs();
         if let Some(bad) = arguments.outputs.iter().find(|&&i| i >= count) {
-            bail!("{}: --outputs asks for output {bad}, but the model has the outputs 0 to {}", source.display(), count - 1);
+            bail!(
+                "{}: --outputs asks for output {bad}, but the model has the outputs 0 to {}",
+                source.display(),
+                count - 1
+            );
         }
         lowered = lowered.select_outputs(&arguments.outputs);
     }
@@ -73,7 +77,12 @@ fn report(source: &Source, arguments: &Compute) -> anyhow::Result<Report> {
     Ok(Report { model: source.display(), summary: summary(&problem), notes, norms })
 }
 
-fn norm_report(problem: &Problem, norm: Norm, lower: Option<f64>, selection: &Selection) -> NormReport {
+fn norm_report(
+    problem: &Problem,
+    norm: Norm,
+    lower: Option<f64>,
+    selection: &Selection,
+) -> NormReport {
     let mut report = NormReport { norm, lower, bounds: Vec::new(), refused: Vec::new() };
     for &bound in REGISTRY {
         let cost = bound.cost(problem, norm);

@@ -18,7 +18,10 @@ pub fn run(arguments: &Explain) -> anyhow::Result<Outcome> {
         Some("activations") => activations(),
         Some(topic) => {
             let wanted = topic.to_lowercase().replace('*', "_star");
-            match REGISTRY.iter().find(|bound| bound.id() == wanted || bound.id() == wanted.replace('-', "_")) {
+            match REGISTRY
+                .iter()
+                .find(|bound| bound.id() == wanted || bound.id() == wanted.replace('-', "_"))
+            {
                 Some(bound) => explanation(*bound),
                 None => {
                     let known: Vec<&str> = REGISTRY.iter().map(|bound| bound.id()).collect();

@@ -5,8 +5,8 @@ use anyhow::Context;
 use super::arguments::Inspect;
 use super::{Outcome, output};
 use crate::io;
-use crate::network::layers::{Lowered, show_shape};
 use crate::network::Network;
+use crate::network::layers::{Lowered, show_shape};
 use crate::numeric::Norm;
 use crate::report::number;
 
@@ -33,7 +33,10 @@ fn describe(network: &Network) -> anyhow::Result<String> {
     ));
     for (index, node) in network.nodes.iter().enumerate() {
         let inputs: Vec<Vec<usize>> = node.inputs.iter().map(|&i| shapes[i].clone()).collect();
-        let lowered = node.layer.lower(&inputs).map_err(|reason| anyhow::anyhow!("layer {index} ({}): {reason}", node.name))?;
+        let lowered = node
+            .layer
+            .lower(&inputs)
+            .map_err(|reason| anyhow::anyhow!("layer {index} ({}): {reason}", node.name))?;
         let name = if node.name == format!("layer {index}") {
             format!("{index} {}", node.layer.kind())
         } else {

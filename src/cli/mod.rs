@@ -39,7 +39,9 @@ pub fn run() -> ExitCode {
         Command::Inspect(options) => inspect::run(options),
         Command::Explain(options) => explain::run(options),
         Command::Convert(options) => convert::run(options),
-        Command::Schema => output::print(&format!("{:#}\n", crate::io::json::schema())).map(|()| Outcome::Done),
+        Command::Schema => {
+            output::print(&format!("{:#}\n", crate::io::json::schema())).map(|()| Outcome::Done)
+        }
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

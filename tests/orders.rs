@@ -1,0 +1,76 @@
+//! The orders of the bounds, on random networks, slopes and scales.
+
+mod support;
+
+use lipbound::bounds::lower::lower_bounds;
+use lipbound::network::Activation;
+use lipbound::numeric::Norm;
+use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert, prop_oneof, proptest};
+use support::{problem, random_network, upper};
+
+/// Each bound is within 1e-9 of its exact value (see `tests/exact.rs`), so an order of the exact
+/// values holds for the computed ones with twice that room.
+const ROOM: f64 = 1.0 + 2e-9;
+
+fn activations() -> impl Strategy<Value = Activation> {
+    prop_oneof![
+        4 => Just(Activation::Relu),
+        1 => Just(Activation::LeakyRelu { negative_slope: 0.1 }),
+        1 => Just(Activation::Sigmoid),
+        1 => Just(Activation::Elu { alpha: 1.0 }),
+        1 => Just(Activation::Gelu { approximate: Default::default() }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+    #[test]
+    fn the_bounds_are_ordered(
+        widths in proptest::collection::vec(1usize..6, 2..6), activation in activations(), seed: u64,
+    ) {
+        let problem = problem(&random_network(&widths, &activation, seed));
+        let lowers = lower_bounds(&problem, &Norm::ALL);
+        for (norm, lower) in Norm::ALL.into_iter().zip(lowers) {
+            let value = |id: &str| upper(&problem, id, norm);
+            let (k, k1, k2, k3) = (value("k"), value("k1"), value("k2"), value("k3"));
+            let (k4, k5, k_star) = (value("k4"), value("k5"), value("k_star"));
+            let at_most = |a: f64, b: f64| a <= b * ROOM;
+            prop_assert!(at_most(lower, k), "{norm}: L >= {lower}, K {k}");
+            for (name, bound) in [("K1", k1), ("K2", k2), ("K3", k3), ("K4", k4), ("K5", k5), ("K*", k_star)] {
+                prop_assert!(at_most(k, bound), "{norm}: K {k}, {name} {bound}");
+            }
+            prop_assert!(at_most(k5, k4), "{norm}: K5 {k5}, K4 {k4}");
+            prop_assert!(at_most(k1, k_star) , "{norm}: K1 {k1}, K* {k_star}");
+            if norm != Norm::L2 {
+                prop_assert!(at_most(k4, k1.min(k3)), "{norm}: K4 {k4}, K1 {k1}, K3 {k3}");
+                prop_assert!(at_most(k3, k_star), "{norm}: K3 {k3}, K* {k_star}");
+            } else {
+                prop_assert!(at_most(k2, k_star), "K2 {k2}, K* {k_star}");
+            }
+            if widths.len() == 3 {
+                prop_assert!(at_most(k2, k), "one hidden layer: K2 {k2}, K {k}");
+            }
+        }
+    }
+
+    #[test]
+    fn scaling_a_layer_scales_every_bound(
+        widths in proptest::collection::vec(1usize..5, 3..5), seed: u64, shift in -900i32..900,
+    ) {
+        // Powers of two are exact, so the bounds scale without any rounding.
+        use lipbound::network::{Chain, LinearMap};
+        let problem_1 = problem(&random_network(&widths, &Activation::Relu, seed));
+        let chain = problem_1.chain();
+        let mut maps = chain.maps().to_vec();
+        maps[0] = LinearMap { exponent: maps[0].exponent + shift, ..maps[0].clone() };
+        let mut network = problem_1.network().clone();
+        network.chain = Chain::new(maps, chain.slopes().to_vec());
+        let problem_2 = lipbound::bounds::Problem::new(network, Default::default());
+        for norm in Norm::ALL {
+            for id in ["k_star", "k1", "k2", "k3", "k4", "k5", "k"] {
+                let (a, b) = (upper(&problem_1, id, norm), upper(&problem_2, id, norm));
+                prop_assert!(a * 2f64.powi(shift) == b, "{id} {norm}: {a} {b}");
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Agreement with values that were computed independently of this program (numpy, scipy, enumeration).
+
+mod support;
+
+use std::collections::HashMap;
+
+use lipbound::bounds::lower::lower_bounds;
+use lipbound::bounds::{Problem, find};
+use lipbound::numeric::Norm;
+use support::{load, network, problem, shared, table};
+
+/// The relative accuracy of the references.
+const ACCURACY: f64 = 1e-9;
+
+/// Checks a row of a table; returns whether it says something of a bound of this program.
+fn check(problem: &Problem, name: &str, norm: Norm, id: &str, value: f64, accuracy: f64) -> bool {
+    if id == "l" || id == "l_at_least" {
+        let lower = lower_bounds(problem, &[norm])[0];
+        if id == "l" {
+            assert!(
+                lower <= value * (1.0 + accuracy),
+                "{name} {norm}: L >= {lower}, but L = {value}"
+            );
+        }
+        for bound in ["k_star", "k1", "k2", "k3", "k5"] {
+            let certificate = find(bound).expect("a bound").compute(problem, norm);
+            if let Ok(certificate) = certificate {
+                let upper = certificate.upper;
+                assert!(
+                    upper >= value * (1.0 - accuracy),
+                    "{name} {norm} {bound}: {upper} < L = {value}"
+                );
+            }
+        }
+        return true;
+    }
+    let Some(bound) = find(id) else { return false };
+    let certificate = match bound.compute(problem, norm) {
+        Ok(certificate) => certificate,
+        Err(refusal) => panic!("{name} {norm} {id}: {refusal}"),
+    };
+    let ours = certificate.upper;
+    assert!(ours >= value * (1.0 - accuracy), "{name} {norm} {id}: {ours}, reference {value}");
+    if certificate.note.is_none() {
+        assert!(ours <= value * (1.0 + accuracy), "{name} {norm} {id}: {ours}, reference {value}");
+    }
+    true
+}
+
+#[test]
+fn small_dense_networks() {
+    let mut problems: HashMap<String, Problem> = HashMap::new();
+    let mut checked = 0;
+    for (name, norm, id, value) in table(&support::data().join("dense.json"), "network") {
+        let problem = problems.entry(name.clone()).or_insert_with(|| problem(&network(&name)));
+        checked += usize::from(check(problem, &name, norm, &id, value, ACCURACY));
+    }
+    // 15 networks, 3 norms, K* K1 K2 K3 K4 K5 each, and K and L where the reference has them.
+    assert!(checked >= 15 * 3 * 6, "only {checked} values were checked");
+}
+
+/// The network of the x^2 table with four layers: printed as 1.93875 there, 1.9375 is right.
+#[test]
+fn the_table_of_x_squared_digit_for_digit() {
+    let expected = [
+        // l, K*, K1, K3, K4, K5: dyadic numbers, so the computed ones are exact.
+        (1, 3.0, 2.0, 2.0, 1.5, 1.5),
+        (2, 9.0, 3.53125, 3.0, 1.75, 1.75),
+        (3, 33.0, 6.921875, 4.0, 1.875, 1.875),
+        (4, 129.0, 14.428771972656250, 5.0, 1.9375, 1.9375),
+    ];
+    for (l, k_star, k1, k3, k4, k5) in expected {
+        let problem = problem(&network(&format!("networks/x2-l{l}.json")));
+        let value = |id: &str| support::upper(&problem, id, Norm::Linf);
+        assert_eq!((value("k_star"), value("k3"), value("k4"), value("k5")), (k_star, k3, k4, k5));
+        assert!((value("k1") - k1).abs() <= 1e-14 * k1);
+        assert_eq!(value("k"), k4);
+    }
+}
+
+fn shared_tables(
+    file: &str,
+    key: &str,
+    accuracy: f64,
+    skip: impl Fn(&str, Norm, &str) -> bool,
+) -> usize {
+    let Some(folder) = shared() else { return 0 };
+    let mut problems: HashMap<String, Problem> = HashMap::new();
+    let mut checked = 0;
+    for (name, norm, id, value) in table(&folder.join("reference").join(file), key) {
+        if skip(&name, norm, &id) {
+            continue;
+        }
+        let path = if name.ends_with(".npz") { name.clone() } else { format!("{name}.npz") };
+        let problem =
+            problems.entry(name.clone()).or_insert_with(|| problem(&load(&folder.join(path))));
+        checked += usize::from(check(problem, &name, norm, &id, value, accuracy));
+    }
+    checked
+}
+
+#[test]
+fn published_networks() {
+    // The values have nine digits or more.
+    let checked = shared_tables("public.json", "model", 2e-9, |_, _, id| id == "k_sdp");
+    assert!(checked > 50 || shared().is_none(), "only {checked} values were checked");
+}
+
+#[test]
+fn the_trained_dense_network() {
+    let checked =
+        shared_tables("cnn.json", "model", ACCURACY, |name, _, _| !name.ends_with("mnist_mlp"));
+    assert!(checked == 10 || shared().is_none(), "{checked} values were checked");
+}
