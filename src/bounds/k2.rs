@@ -296,14 +296,14 @@ fn greedy(chain: &Chain, norm: Norm) -> f64 {
     let mut improved = true;
     while improved {
         improved = false;
-        for k in 0..slopes.len() {
-            let other = if slopes[k] == d.beta()[k] { d.alpha()[k] } else { d.beta()[k] };
+        for (k, slope) in slopes.iter_mut().enumerate() {
+            let other = if *slope == d.beta()[k] { d.alpha()[k] } else { d.beta()[k] };
             let column = a.column(k).insert_axis(Axis(1));
-            let change = column.dot(&b.row(k).insert_axis(Axis(0))) * (other - slopes[k]);
+            let change = column.dot(&b.row(k).insert_axis(Axis(0))) * (other - *slope);
             let candidate = &state + &change;
             let value = size(&candidate);
             if value > best * (1.0 + 1e-12) {
-                (best, state, slopes[k], improved) = (value, candidate, other, true);
+                (best, state, *slope, improved) = (value, candidate, other, true);
             }
         }
     }

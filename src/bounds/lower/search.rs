@@ -98,7 +98,7 @@ impl<'a> Model<'a> {
         }
         let mut rng = ChaCha8Rng::seed_from_u64(i as u64);
         let scale = 10f64.powf(rng.random_range(-2.0..1.5));
-        let shift = if i % 4 == 0 { scale } else { 0.0 };
+        let shift = if i.is_multiple_of(4) { scale } else { 0.0 };
         (0..n).map(|_| shift + scale * gaussian(&mut rng)).collect()
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::{Layer, Lowered, ParseError, show_shape, single};
+use super::{Layer, Lowered, ParseError, Parsed, show_shape, single};
 use crate::network::{Activation, size};
 
 /// Whether `name` is the name of an activation in the JSON format.
@@ -16,7 +16,7 @@ pub fn is_name(name: &str) -> bool {
 ///
 /// # Errors
 /// Unknown or missing parameters, or parameters outside of what the activation takes.
-pub fn parse(json: &RawValue) -> Result<Arc<dyn Layer>, ParseError> {
+pub fn parse(json: &RawValue) -> Parsed {
     let activation: Activation = serde_json::from_str(json.get())?;
     activation.validate().map_err(ParseError::Value)?;
     Ok(Arc::new(activation))

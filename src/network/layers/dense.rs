@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{AffineMap, Layer, LayerType, Lowered, ParseError, show_shape, single};
+use super::{AffineMap, Layer, LayerType, Lowered, Parsed, show_shape, single};
 use crate::network::linear_map::LinearMap;
 use crate::network::size;
 use crate::network::tensor::{TensorError, TensorSource, Tensors, to_json};
@@ -38,7 +38,7 @@ struct Spec {
     bias: Option<TensorSource>,
 }
 
-fn parse(json: &RawValue, tensors: &mut dyn Tensors) -> Result<Arc<dyn Layer>, ParseError> {
+fn parse(json: &RawValue, tensors: &mut dyn Tensors) -> Parsed {
     let spec: Spec = serde_json::from_str(json.get())?;
     let weight = tensors.resolve("weight", spec.weight)?;
     let found = show_shape(weight.shape());

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Layer, LayerType, Lowered, ParseError, single};
+use super::{Layer, LayerType, Lowered, Parsed, single};
 use crate::network::size;
 use crate::network::tensor::Tensors;
 
@@ -28,7 +28,7 @@ struct Spec {
     _type: serde::de::IgnoredAny,
 }
 
-fn parse(json: &RawValue, _: &mut dyn Tensors) -> Result<Arc<dyn Layer>, ParseError> {
+fn parse(json: &RawValue, _: &mut dyn Tensors) -> Parsed {
     let _: Spec = serde_json::from_str(json.get())?;
     Ok(Arc::new(Flatten))
 }

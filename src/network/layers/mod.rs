@@ -69,7 +69,7 @@ pub struct LayerType {
     /// The name: the value of `type` in the JSON format.
     pub name: &'static str,
     /// Reads the layer from the JSON object that describes it.
-    pub parse: fn(&RawValue, &mut dyn Tensors) -> Result<Arc<dyn Layer>, ParseError>,
+    pub parse: fn(&RawValue, &mut dyn Tensors) -> Parsed,
     /// The JSON Schema of that object, without the field `type`.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
 }
@@ -88,16 +88,15 @@ pub enum ParseError {
     Value(String),
 }
 
+/// What comes of a layer's JSON object.
+pub type Parsed = Result<Arc<dyn Layer>, ParseError>;
+
 /// All types of layers except the activations, which have a table of their own.
 pub const REGISTRY: &[LayerType] = &[dense::TYPE, flatten::TYPE];
 
 /// Reads a layer of the given type, which may be one of [`REGISTRY`] or an activation; `None` for
 /// an unknown type.
-pub fn parse(
-    type_name: &str,
-    json: &RawValue,
-    tensors: &mut dyn Tensors,
-) -> Option<Result<Arc<dyn Layer>, ParseError>> {
+pub fn parse(type_name: &str, json: &RawValue, tensors: &mut dyn Tensors) -> Option<Parsed> {
     if let Some(entry) = REGISTRY.iter().find(|entry| entry.name == type_name) {
         return Some((entry.parse)(json, tensors));
     }
