@@ -21,7 +21,7 @@ fn files(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
 fn all_dense_models_load() {
     let Some(shared) = std::env::var_os("LIPBOUND_SHARED") else { return };
     let mut paths = Vec::new();
-    let extensions = ["json", "npz"];
+    let extensions = ["json", "npz", "safetensors", "nnet", "pth", "pt"];
     files(&Path::new(&shared).join("models"), &extensions, &mut paths);
     files(&Path::new(&shared).join("reference/networks"), &extensions, &mut paths);
     assert!(!paths.is_empty(), "no models under {}", Path::new(&shared).display());

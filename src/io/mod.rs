@@ -1,12 +1,17 @@
 //! Reading and writing models: one file for each format, and one line in [`REGISTRY`].
 
+pub mod arch;
 mod dtype;
 mod error;
 mod source;
 
 pub mod json;
+pub mod keras;
+pub mod nnet;
 pub mod npy;
 pub mod npz;
+pub mod pytorch;
+pub mod safetensors;
 pub mod state_dict;
 
 use std::fs;
@@ -37,7 +42,16 @@ pub struct Format {
 pub type WriteFn = fn(&Network, &mut dyn Write) -> Result<(), String>;
 
 /// All formats, in the order in which their contents are tried.
-pub const REGISTRY: &[Format] = &[json::FORMAT, npy::FORMAT, npz::FORMAT];
+#[rustfmt::skip] // one line for each format
+pub const REGISTRY: &[Format] = &[
+    json::FORMAT,
+    npy::FORMAT,
+    npz::FORMAT,
+    safetensors::FORMAT,
+    pytorch::FORMAT,
+    nnet::FORMAT,
+    keras::FORMAT,
+];
 
 /// The number of bytes that [`Format::sniff`] sees.
 const HEAD: usize = 4096;

@@ -32,6 +32,14 @@ pub struct Input {
     pub bytes: Vec<u8>,
 }
 
+impl Input {
+    /// The same input with other contents.
+    pub(super) fn with_bytes(&self, bytes: Vec<u8>) -> Input {
+        let (file, name, folder) = (self.file.clone(), self.name.clone(), self.folder.clone());
+        Input { file, name, folder, bytes }
+    }
+}
+
 impl Source {
     /// The name of the model: the file's without folder and extension.
     pub fn name(&self) -> String {

@@ -2,6 +2,7 @@
 //! them.
 
 mod names;
+mod order;
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use ndarray::{Array1, Array2, ArrayD, Ix2};
 
 use super::error::{ReadError, some_of};
 use super::source::natural_key;
-use super::{Layout, ReadOptions};
+use super::{Layout, ReadOptions, arch};
 use crate::network::layers::dense::Dense;
 use crate::network::tensor::{check_finite, show_shape};
 use crate::network::{Activation, Layer, Network, Node};
@@ -35,6 +36,10 @@ pub struct StateDict {
     pub name: String,
     /// The layers with tensors, in order.
     pub groups: Vec<Group>,
+    /// Whether the order is that of the network; otherwise it is only that of the names.
+    pub ordered: bool,
+    /// What the reader of the file has to say.
+    pub notes: Vec<String>,
 }
 
 /// The tensors of one layer.
@@ -93,7 +98,14 @@ impl StateDict {
         };
         let groups =
             groups.map_err(|(place, reason)| ReadError { file: file.clone(), place, reason })?;
-        Ok(StateDict { file, name, groups })
+        let labels: Vec<&str> = groups.iter().map(|group| group.label.as_str()).collect();
+        let ordered = order != TensorOrder::Names || order::is_numbered(&labels);
+        Ok(StateDict { file, name, groups, ordered, notes: Vec::new() })
+    }
+
+    /// Dense layers in order.
+    pub(super) fn dense(file: String, name: String, groups: Vec<Group>) -> StateDict {
+        StateDict { file, name, groups, ordered: true, notes: Vec::new() }
     }
 
     /// The network: that of the architecture file if there is one, otherwise dense layers with an
@@ -102,10 +114,18 @@ impl StateDict {
     /// # Errors
     /// Tensors that do not determine a network, shapes that do not chain.
     pub fn into_network(self, options: &ReadOptions) -> Result<Network, ReadError> {
+        if let Some(path) = &options.arch {
+            let notes = self.notes.clone();
+            let mut network = arch::build(self, path, options)?;
+            network.notes.extend(notes);
+            return Ok(network);
+        }
         for group in &self.groups {
             if let Some(reason) = not_dense(group) {
                 let reason = format!(
-                    "{reason}; tensors alone do not say how such layers are connected: give the architecture with --arch FILE, or convert the model to ONNX or to lipbound's JSON format"
+                    "{reason}; tensors alone do not say how such layers are connected: give the architecture with --arch FILE, or export the model to ONNX. A first draft of that file follows; {}.\n{}",
+                    arch::open_questions(&self),
+                    arch::draft(&self)
                 );
                 return Err(ReadError::at(&self.file, format!("layer {}", group.label), reason));
             }
@@ -123,17 +143,20 @@ impl StateDict {
     /// # Errors
     /// Weights that are not matrices, shapes that do not chain.
     pub(super) fn into_dense(
-        self,
+        mut self,
         activation: &Activation,
         layout: Layout,
     ) -> Result<Network, ReadError> {
-        let mut notes = Vec::new();
+        let mut notes = std::mem::take(&mut self.notes);
         let mut weights = Vec::with_capacity(self.groups.len());
         for group in &self.groups {
             weights.push(self.weight(group, layout)?);
         }
         if self.groups.iter().any(|group| group.get("kernel").is_some()) {
             notes.push("kernels are taken as inputs x outputs, as Keras stores them".to_owned());
+        }
+        if !self.ordered {
+            notes.push(self.find_order(&mut weights)?);
         }
         self.check_chain(&weights)?;
         let input_shape = weights.first().map(|(_, w)| vec![w.ncols()]).unwrap_or_default();
@@ -186,6 +209,31 @@ impl StateDict {
         let reason =
             format!("found shape {found}, expected {rows}, one for each output of {weight}");
         Err(ReadError::at(&self.file, format!("tensor {}", entry.name), reason))
+    }
+
+    /// Puts the layers into the only order in which they chain, and says so.
+    fn find_order(
+        &mut self,
+        weights: &mut Vec<(String, Array2<f64>)>,
+    ) -> Result<String, ReadError> {
+        let shapes: Vec<(usize, usize)> = weights.iter().map(|(_, w)| w.dim()).collect();
+        let Some(order) = order::only_chain(&shapes) else {
+            let names: Vec<&str> = weights.iter().map(|(name, _)| name.as_str()).collect();
+            let reason = format!(
+                "the file does not keep the order of the layers, and neither their names nor their shapes determine it ({}); give the order with --arch FILE, for example\n{}",
+                some_of(&names),
+                arch::draft(self)
+            );
+            return Err(ReadError::new(&self.file, reason));
+        };
+        let mut old: Vec<_> =
+            std::mem::take(&mut self.groups).into_iter().zip(weights.drain(..)).map(Some).collect();
+        for (group, weight) in order.iter().filter_map(|&i| old.get_mut(i)?.take()) {
+            self.groups.push(group);
+            weights.push(weight);
+        }
+        let labels: Vec<&str> = self.groups.iter().map(|g| g.label.as_str()).collect();
+        Ok(format!("order of the layers, from their shapes: {}", labels.join(", ")))
     }
 
     fn check_chain(&self, weights: &[(String, Array2<f64>)]) -> Result<(), ReadError> {

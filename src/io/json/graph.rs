@@ -80,6 +80,11 @@ fn read_layer(
     let stripped = object.without(&["name", "inputs"]);
     let stripped = stripped.map_err(|error| document.error(raw.get(), Some(&place), &error))?;
     tensors.begin(name.as_deref());
+    let stripped = match kind.as_str() {
+        "prelu" if object.get("slopes").is_none() => learnt_slopes(tensors)
+            .map_err(|e| ReadError::at(document.file, format!("{place}, {}", e.what), e.reason))?,
+        _ => stripped,
+    };
     let parsed = layers::parse(&kind, &stripped, tensors.as_tensors())
         .ok_or_else(|| document.fail(kind_raw.get(), Some(&place), unknown_type(&kind)))?;
     let layer = parsed.map_err(|error| parse_error(document, raw, &place, error))?;
@@ -95,6 +100,14 @@ fn read_layer(
     }
     let name = name.unwrap_or_else(|| format!("layer {index}"));
     Ok(Node { name, layer, inputs })
+}
+
+/// A `prelu` whose slopes are a tensor of their own.
+fn learnt_slopes(tensors: &mut dyn LayerTensors) -> Result<Box<RawValue>, TensorError> {
+    let slopes: Vec<f64> = tensors.resolve("slopes", None)?.into_iter().collect();
+    let json = serde_json::json!({ "type": "prelu", "slopes": slopes });
+    let raw = serde_json::value::to_raw_value(&json);
+    raw.map_err(|error| TensorError::new("slopes", error.to_string()))
 }
 
 fn is_activation(kind: &str) -> bool {

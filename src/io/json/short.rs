@@ -46,7 +46,7 @@ pub(super) fn read(
         .map_err(|place| ReadError::at(document.file, place, "is null, expected a matrix"))?;
     let activation = read_activation(document, object, "activation")?;
     let output = read_activation(document, object, "output_activation")?;
-    let dict = StateDict { file: input.file.clone(), name, groups };
+    let dict = StateDict::dense(input.file.clone(), name, groups);
     let note = activation.is_none().then(|| activation_note(options));
     let activation = activation.or_else(|| options.activation.clone()).unwrap_or(Activation::Relu);
     let mut network = dict.into_dense(&activation, options.layout)?;

@@ -1,0 +1,395 @@
+//! The part of Python's pickle format that `torch.save` uses. Nothing is executed: calls to the few
+//! functions that rebuild tensors are understood, everything else becomes [`Object::Foreign`].
+
+/// The position of an object in [`Heap`].
+pub(super) type Ref = usize;
+
+/// All objects of a pickle. They refer to each other by position, so nesting needs no recursion.
+#[derive(Debug, Default)]
+pub(super) struct Heap(Vec<Object>);
+
+/// A Python object.
+#[derive(Debug, Clone)]
+pub(super) enum Object {
+    None,
+    Bool,
+    Int(i64),
+    Float,
+    Text(String),
+    Bytes,
+    Tuple(Vec<Ref>),
+    List(Vec<Ref>),
+    Dict(Vec<(Ref, Ref)>),
+    /// A name that would be imported, as `module.name`.
+    Global(String),
+    /// The numbers that tensors share: its type, key and length.
+    Storage {
+        kind: String,
+        key: String,
+        length: usize,
+    },
+    /// A tensor in a storage.
+    Tensor {
+        storage: Ref,
+        offset: usize,
+        shape: Vec<usize>,
+        strides: Vec<usize>,
+        dtype: Option<String>,
+    },
+    /// An object of a class that is not understood.
+    Foreign(String),
+    /// The start of a list of arguments.
+    Mark,
+}
+
+impl Heap {
+    pub fn get(&self, index: Ref) -> &Object {
+        self.0.get(index).unwrap_or(&Object::None)
+    }
+
+    /// The type of each storage by its key.
+    pub fn storages(&self) -> std::collections::HashMap<&str, &str> {
+        let mut kinds = std::collections::HashMap::new();
+        for object in &self.0 {
+            if let Object::Storage { kind, key, .. } = object {
+                kinds.insert(key.as_str(), kind.as_str());
+            }
+        }
+        kinds
+    }
+
+    fn text(&self, index: Ref) -> Option<&str> {
+        match self.get(index) {
+            Object::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn global(&self, index: Ref) -> Option<&str> {
+        match self.get(index) {
+            Object::Global(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    pub fn size(&self, index: Ref) -> Option<usize> {
+        match self.get(index) {
+            Object::Int(n) => usize::try_from(*n).ok(),
+            _ => None,
+        }
+    }
+
+    fn sizes(&self, index: Ref) -> Option<Vec<usize>> {
+        match self.get(index) {
+            Object::Tuple(items) | Object::List(items) => {
+                items.iter().map(|&i| self.size(i)).collect()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The machine that reads one pickle.
+struct Machine<'a> {
+    bytes: &'a [u8],
+    position: usize,
+    heap: Heap,
+    stack: Vec<Ref>,
+    memo: std::collections::HashMap<usize, Ref>,
+}
+
+/// Reads the pickle at the start of `bytes`: its objects, the last one, and its length.
+///
+/// # Errors
+/// Damaged data, or an instruction that state dicts do not have, with its byte.
+pub(super) fn load(bytes: &[u8]) -> Result<(Heap, Ref, usize), String> {
+    let mut machine = Machine {
+        bytes,
+        position: 0,
+        heap: Heap::default(),
+        stack: Vec::new(),
+        memo: std::collections::HashMap::new(),
+    };
+    loop {
+        let start = machine.position;
+        let at = |reason: String| format!("byte {start} of the pickle: {reason}");
+        let code = machine.byte().map_err(at)?;
+        if code == b'.' {
+            let result = machine.pop().map_err(at)?;
+            return Ok((machine.heap, result, machine.position));
+        }
+        machine.step(code).map_err(at)?;
+    }
+}
+
+impl<'a> Machine<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
+        let end = self.position.checked_add(count);
+        let taken = end.and_then(|end| self.bytes.get(self.position..end));
+        let taken = taken.ok_or("the data ends too early; the file is truncated")?;
+        self.position += count;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        self.take(1).map(|b| b[0])
+    }
+
+    /// An unsigned number of `count` bytes, least significant first.
+    fn number(&mut self, count: usize) -> Result<usize, String> {
+        let bytes = self.take(count)?;
+        Ok(bytes.iter().rev().fold(0, |n, &b| (n << 8) | usize::from(b)))
+    }
+
+    fn line(&mut self) -> Result<String, String> {
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
+        let length = rest.iter().position(|&b| b == b'\n');
+        let line = self.take(length.ok_or("a line does not end; the file is truncated")?)?;
+        self.position += 1;
+        Ok(String::from_utf8_lossy(line).into_owned())
+    }
+
+    fn push(&mut self, object: Object) {
+        self.stack.push(self.heap.0.len());
+        self.heap.0.push(object);
+    }
+
+    fn pop(&mut self) -> Result<Ref, String> {
+        self.stack.pop().ok_or_else(|| "the stack is empty; the file is damaged".to_owned())
+    }
+
+    fn top(&self) -> Result<Ref, String> {
+        self.stack
+            .last()
+            .copied()
+            .ok_or_else(|| "the stack is empty; the file is damaged".to_owned())
+    }
+
+    /// The objects above the last mark, which goes with them.
+    fn pop_mark(&mut self) -> Result<Vec<Ref>, String> {
+        let mark = self.stack.iter().rposition(|&i| matches!(self.heap.get(i), Object::Mark));
+        let items = self.stack.split_off(mark.ok_or("a mark is missing; the file is damaged")?);
+        Ok(items.into_iter().skip(1).collect())
+    }
+
+    fn step(&mut self, code: u8) -> Result<(), String> {
+        match code {
+            0x80 => drop(self.take(1)?),
+            0x95 => drop(self.take(8)?),
+            b'(' => self.push(Object::Mark),
+            b'N' => self.push(Object::None),
+            0x88 | 0x89 => self.push(Object::Bool),
+            b'K' | b'M' | b'J' | 0x8a => self.integer(code)?,
+            b'G' => {
+                self.take(8)?;
+                self.push(Object::Float);
+            }
+            b'X' | 0x8c | 0x8d | b'U' | b'T' => self.text(code)?,
+            b'B' | b'C' | 0x8e => self.data(code)?,
+            b')' => self.push(Object::Tuple(Vec::new())),
+            b']' => self.push(Object::List(Vec::new())),
+            b'}' => self.push(Object::Dict(Vec::new())),
+            b't' | b'l' | 0x85..=0x87 => self.sequence(code)?,
+            b'a' | b'e' | b's' | b'u' | b'd' => self.container(code)?,
+            b'q' | b'r' | 0x94 | b'h' | b'j' => self.memory(code)?,
+            b'c' | 0x93 => self.import(code)?,
+            b'R' | 0x81 => self.call()?,
+            b'b' => drop(self.pop()?), // attributes, which tensors in containers do not need
+            b'0' => drop(self.pop()?),
+            b'Q' => self.storage()?,
+            _ => {
+                return Err(format!(
+                    "the instruction 0x{code:02x} does not occur in state dicts; save one with torch.save(model.state_dict(), FILE)"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn integer(&mut self, code: u8) -> Result<(), String> {
+        let value = match code {
+            b'K' => self.number(1)? as i64,
+            b'M' => self.number(2)? as i64,
+            b'J' => i64::from(self.number(4)? as u32 as i32),
+            _ => {
+                let length = self.number(1)?;
+                let bytes = self.take(length)?;
+                let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
+                let mut word = [if negative { 0xff } else { 0 }; 16];
+                let kept = length.min(16);
+                word[..kept].copy_from_slice(&bytes[..kept]);
+                // The only longer number is a file's magic number, which is never a size.
+                i64::try_from(i128::from_le_bytes(word)).unwrap_or(-1)
+            }
+        };
+        self.push(Object::Int(value));
+        Ok(())
+    }
+
+    fn text(&mut self, code: u8) -> Result<(), String> {
+        let width = match code {
+            0x8c | b'U' => 1,
+            0x8d => 8,
+            _ => 4,
+        };
+        let length = self.number(width)?;
+        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
+        self.push(Object::Text(text));
+        Ok(())
+    }
+
+    fn data(&mut self, code: u8) -> Result<(), String> {
+        let width = match code {
+            b'C' => 1,
+            b'B' => 4,
+            _ => 8,
+        };
+        let length = self.number(width)?;
+        self.take(length)?;
+        self.push(Object::Bytes);
+        Ok(())
+    }
+
+    fn sequence(&mut self, code: u8) -> Result<(), String> {
+        let items = match code {
+            b't' | b'l' => self.pop_mark()?,
+            _ => {
+                let count = usize::from(code - 0x84);
+                let start = self.stack.len().checked_sub(count);
+                self.stack.split_off(start.ok_or("the stack is empty; the file is damaged")?)
+            }
+        };
+        self.push(if code == b'l' { Object::List(items) } else { Object::Tuple(items) });
+        Ok(())
+    }
+
+    fn container(&mut self, code: u8) -> Result<(), String> {
+        let items = match code {
+            b'a' => vec![self.pop()?],
+            b's' => {
+                let value = self.pop()?;
+                vec![self.pop()?, value]
+            }
+            _ => self.pop_mark()?,
+        };
+        if code == b'd' {
+            self.push(Object::Dict(Vec::new()));
+        }
+        let target = self.top()?;
+        match self.heap.0.get_mut(target) {
+            Some(Object::List(list)) if matches!(code, b'a' | b'e') => list.extend(items),
+            Some(Object::Dict(dict)) if matches!(code, b's' | b'u' | b'd') => {
+                dict.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+            }
+            Some(Object::Foreign(_)) => {}
+            _ => {
+                return Err(
+                    "items are added to something that has none; the file is damaged".to_owned()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn memory(&mut self, code: u8) -> Result<(), String> {
+        let key = match code {
+            b'q' | b'h' => self.number(1)?,
+            b'r' | b'j' => self.number(4)?,
+            _ => self.memo.len(),
+        };
+        if matches!(code, b'h' | b'j') {
+            let found = self.memo.get(&key).copied();
+            self.stack.push(
+                found.ok_or_else(|| format!("object {key} is not known; the file is damaged"))?,
+            );
+        } else {
+            self.memo.insert(key, self.top()?);
+        }
+        Ok(())
+    }
+
+    fn import(&mut self, code: u8) -> Result<(), String> {
+        let (module, name) = if code == b'c' {
+            (self.line()?, self.line()?)
+        } else {
+            let (name, module) = (self.pop()?, self.pop()?);
+            let text = |i| {
+                self.heap
+                    .text(i)
+                    .map(str::to_owned)
+                    .ok_or("a name is not text; the file is damaged")
+            };
+            (text(module)?, text(name)?)
+        };
+        self.push(Object::Global(format!("{module}.{name}")));
+        Ok(())
+    }
+
+    /// What a call would give; nothing is called.
+    fn call(&mut self) -> Result<(), String> {
+        let (arguments, function) = (self.pop()?, self.pop()?);
+        let Some(name) = self.heap.global(function).map(str::to_owned) else {
+            self.push(Object::Foreign("an object".to_owned()));
+            return Ok(());
+        };
+        let arguments = match self.heap.get(arguments) {
+            Object::Tuple(items) => items.clone(),
+            _ => Vec::new(),
+        };
+        let object = match (name.as_str(), arguments.as_slice()) {
+            ("collections.OrderedDict" | "builtins.dict", []) => Object::Dict(Vec::new()),
+            ("torch.Size", [only]) => self.heap.get(*only).clone(),
+            (
+                "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state",
+                [data, ..],
+            ) => self.heap.get(*data).clone(),
+            (
+                "torch._utils._rebuild_tensor"
+                | "torch._utils._rebuild_tensor_v2"
+                | "torch._utils._rebuild_tensor_v3",
+                [..],
+            ) => self.tensor(&arguments).ok_or_else(|| {
+                format!("the arguments of {name} are not those of a tensor; the file is damaged")
+            })?,
+            _ => Object::Foreign(name),
+        };
+        self.push(object);
+        Ok(())
+    }
+
+    fn tensor(&self, arguments: &[Ref]) -> Option<Object> {
+        let [storage, offset, shape, strides, rest @ ..] = arguments else { return None };
+        if !matches!(self.heap.get(*storage), Object::Storage { .. }) {
+            return None;
+        }
+        let dtype = rest.get(2).and_then(|&i| self.heap.global(i)).map(str::to_owned);
+        let (shape, strides) = (self.heap.sizes(*shape)?, self.heap.sizes(*strides)?);
+        let offset = self.heap.size(*offset)?;
+        (shape.len() == strides.len()).then_some(Object::Tensor {
+            storage: *storage,
+            offset,
+            shape,
+            strides,
+            dtype,
+        })
+    }
+
+    /// `("storage", type, key, device, length)`, by which a tensor's numbers are found.
+    fn storage(&mut self) -> Result<(), String> {
+        let id = self.pop()?;
+        let storage = match self.heap.get(id) {
+            Object::Tuple(items) => match items.as_slice() {
+                [_, kind, key, _, length, ..] => {
+                    self.heap.global(*kind).zip(self.heap.text(*key)).zip(self.heap.size(*length))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let ((kind, key), length) =
+            storage.ok_or("a storage is not described as PyTorch does it; the file is damaged")?;
+        let object = Object::Storage { kind: kind.to_owned(), key: key.to_owned(), length };
+        self.push(object);
+        Ok(())
+    }
+}
