@@ -23,10 +23,10 @@ fn activations() -> impl Strategy<Value = Activation> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
     fn the_bounds_are_ordered(
-        widths in proptest::collection::vec(1usize..6, 2..6), activation in activations(), seed: u64,
+        widths in proptest::collection::vec(1usize..5, 2..6), activation in activations(), seed: u64,
     ) {
         let problem = problem(&random_network(&widths, &activation, seed));
         let lowers = lower_bounds(&problem, &Norm::ALL);

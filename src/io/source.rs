@@ -74,7 +74,8 @@ impl Source {
 /// one, `-` is the standard input, and every other path is one.
 ///
 /// # Errors
-/// A path that does not exist; the standard input twice; no path at all.
+/// The standard input twice; no path at all. (A path that does not exist is an error of its own model,
+/// when it is read.)
 pub fn sources(paths: &[PathBuf]) -> Result<Vec<Source>, ReadError> {
     let mut sources: Vec<Source> = Vec::new();
     for path in paths {
@@ -84,8 +85,7 @@ pub fn sources(paths: &[PathBuf]) -> Result<Vec<Source>, ReadError> {
             }
             Source::Stdin
         } else {
-            let metadata = fs::metadata(path).map_err(|error| cannot_read(path, &error))?;
-            match (metadata.is_dir(), has_extension(path, "npy")) {
+            match (path.is_dir(), has_extension(path, "npy")) {
                 (true, _) => Source::Folder(path.clone()),
                 (false, true) => Source::Arrays(vec![path.clone()]),
                 (false, false) => Source::File(path.clone()),

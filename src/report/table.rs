@@ -114,6 +114,7 @@ fn sentence(norm: &NormReport) -> Option<String> {
     let best = norm.best()?;
     let upper = number::upper(best.upper, DIGITS);
     Some(match norm.lower {
+        Some(lower) if lower == best.upper => format!("{:<4}  L = {upper}", norm.norm.id()),
         Some(lower) => format!(
             "{:<4}  L is between {} and {upper}",
             norm.norm.id(),
