@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array2, ArrayD, Ix2};
 
-use super::error::{ReadError, some_of};
+use super::error::{ReadError, layer_error, some_of};
 use super::source::natural_key;
 use super::{Layout, ReadOptions, arch};
 use crate::network::layers::dense::Dense;
@@ -121,6 +121,10 @@ impl StateDict {
             return Ok(network);
         }
         for group in &self.groups {
+            if group.entries.iter().all(|entry| entry.role == "bias") {
+                let reason = "has a bias but no weight; check that no tensor is missing";
+                return Err(ReadError::at(&self.file, format!("layer {}", group.label), reason));
+            }
             if let Some(reason) = not_dense(group) {
                 let reason = format!(
                     "{reason}; tensors alone do not say how such layers are connected: give the architecture with --arch FILE, or export the model to ONNX. A first draft of that file follows; {}.\n{}",
@@ -172,10 +176,10 @@ impl StateDict {
                 ReadError::at(&self.file, format!("tensor {name}"), error.reason)
             })?;
             let inputs = vec![nodes.len()];
-            nodes.push(Node { name: group.label.clone(), layer: Arc::new(dense), inputs });
+            nodes.push(Node { name: node_name(group, &name), layer: Arc::new(dense), inputs });
         }
         let network = Network { name: self.name, input_shape, nodes, notes };
-        network.shapes().map_err(|error| ReadError::new(self.file, error.to_string()))?;
+        network.shapes().map_err(|error| layer_error(&self.file, error))?;
         Ok(network)
     }
 
@@ -264,6 +268,11 @@ impl StateDict {
     }
 }
 
+/// The name of a dense layer: what its tensors' names have in common, or its weight's name.
+fn node_name(group: &Group, weight: &str) -> String {
+    if weight.starts_with(&group.label) { group.label.clone() } else { weight.to_owned() }
+}
+
 /// What is said of the activation between layers.
 pub(super) fn activation_note(options: &ReadOptions) -> String {
     match &options.activation {
@@ -280,7 +289,7 @@ fn not_dense(group: &Group) -> Option<String> {
     }
     let weights: Vec<&Entry> = group.entries.iter().filter(|e| e.role != "bias").collect();
     match weights.as_slice() {
-        [] => Some("has a bias but no weight".to_owned()),
+        [] => None,
         [entry] if entry.tensor.ndim() == 2 => None,
         [entry] => {
             let shape = show_shape(entry.tensor.shape());
