@@ -1,5 +1,7 @@
 //! Reading and writing models, and a message for every way in which a file can be wrong.
 
+#![allow(clippy::expect_used)] // tests fail by panicking
+
 #[path = "io/arch.rs"]
 mod arch;
 #[path = "io/arrays.rs"]
@@ -10,6 +12,8 @@ mod json;
 mod nnet;
 #[path = "io/pytorch.rs"]
 mod pytorch;
+#[path = "io/robust.rs"]
+mod robust;
 #[path = "io/safetensors.rs"]
 mod safetensors;
 #[path = "io/sources.rs"]

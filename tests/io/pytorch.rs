@@ -95,6 +95,25 @@ fn weight(bytes: &[u8]) -> String {
     layers(&network)[0]["weight"].to_string()
 }
 
+/// A file in the zip format.
+pub fn example() -> Vec<u8> {
+    file(dict("DoubleStorage", 0, &[3, 2], &[2, 1]))
+}
+
+/// A file in the older format.
+pub fn legacy_example() -> Vec<u8> {
+    let inner = dict("DoubleStorage", 0, &[3, 2], &[2, 1]);
+    let mut legacy = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec();
+    legacy.extend(b"\x80\x02M\xe9\x03.\x80\x02}.");
+    legacy.extend(&inner);
+    legacy.extend(Pickle::new().raw(b"](").text("0").text("1").raw(b"e").end());
+    for numbers in [&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0][..], &[1.0, 2.0, 3.0]] {
+        legacy.extend((numbers.len() as u64).to_le_bytes());
+        legacy.extend(f64s(numbers));
+    }
+    legacy
+}
+
 #[test]
 fn strides_offsets_and_number_types() {
     let double = "DoubleStorage";
@@ -137,14 +156,7 @@ fn checkpoints_and_the_older_format() {
     let network = read_file("m.pth", &file(checkpoint), &ReadOptions::default()).expect("valid");
     assert_eq!(network.notes, ["the tensors under the key \"state_dict\" of the checkpoint"]);
 
-    let mut legacy = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec();
-    legacy.extend(b"\x80\x02M\xe9\x03.\x80\x02}.");
-    legacy.extend(&inner);
-    legacy.extend(Pickle::new().raw(b"](").text("0").text("1").raw(b"e").end());
-    for numbers in [&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0][..], &[1.0, 2.0, 3.0]] {
-        legacy.extend((numbers.len() as u64).to_le_bytes());
-        legacy.extend(f64s(numbers));
-    }
+    let legacy = legacy_example();
     assert_eq!(weight(&legacy), "[[0.0,1.0],[2.0,3.0],[4.0,5.0]]");
     for length in 0..legacy.len() {
         assert!(read_file("m.pt", &legacy[..length], &ReadOptions::default()).is_err());
