@@ -1,8 +1,11 @@
 //! Reads the models in the folder that `LIPBOUND_SHARED` names, if it is set.
 
+#![allow(clippy::expect_used)] // tests fail by panicking
+
 use std::path::{Path, PathBuf};
 
 use lipbound::io::{ReadOptions, read, sources};
+use lipbound::network::Network;
 
 fn files(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
@@ -29,19 +32,40 @@ fn all_dense_models_load() {
         let display = path.display().to_string();
         let source = &sources(std::slice::from_ref(&path)).expect("exists")[0];
         let result = read(source, &ReadOptions::default());
-        match &result {
-            Ok(network) => {
-                eprintln!(
-                    "{display}: {} nodes, {} parameters, {:?}",
-                    network.nodes.len(),
-                    network.parameters(),
-                    network.notes
-                );
-                network.lower().expect("can be bounded");
-            }
-            Err(error) => eprintln!("{error}"),
+        if let Ok(network) = &result {
+            network.lower().expect("can be bounded");
         }
         let convolutional = ["mnist_cnn", "mnist_conv"].iter().any(|part| display.contains(part));
-        assert_eq!(result.is_err(), convolutional, "{display}");
+        assert_eq!(result.is_err(), convolutional, "{display}: {:?}", result.err());
+    }
+}
+
+fn load(shared: &Path, name: &str) -> Network {
+    let source = &sources(&[shared.join(name)]).expect("exists")[0];
+    read(source, &ReadOptions::default()).expect(name)
+}
+
+#[test]
+fn the_same_model_in_two_formats_has_the_same_weights() {
+    let Some(shared) = std::env::var_os("LIPBOUND_SHARED").map(PathBuf::from) else { return };
+    let json = |network: &Network| -> Vec<serde_json::Value> {
+        network.nodes.iter().map(|node| node.layer.to_json()).collect()
+    };
+    let npz = load(&shared, "models/mnist/mnist_mlp.npz");
+    assert_eq!(json(&npz), json(&load(&shared, "models/mnist/mnist_mlp.safetensors")));
+    let npz = load(&shared, "models/public/acasxu_1_1.npz");
+    let nnet = load(&shared, "models/public/raw/ACASXU_run2a_1_1_batch_2000.nnet");
+    for (a, b) in json(&npz).iter().zip(&json(&nnet)) {
+        let numbers = |value: &serde_json::Value| -> Vec<f64> {
+            let weight = value["weight"].as_array().into_iter().flatten();
+            weight
+                .flat_map(|row| row.as_array().into_iter().flatten())
+                .filter_map(|x| x.as_f64())
+                .collect()
+        };
+        assert_eq!(numbers(a).len(), numbers(b).len());
+        for (x, y) in numbers(a).iter().zip(numbers(b)) {
+            assert!((x - y).abs() <= 1e-6 * y.abs(), "{x} {y}");
+        }
     }
 }

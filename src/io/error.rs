@@ -1,5 +1,7 @@
 //! Why a model cannot be read or written.
 
+use crate::network::LayerError;
+
 /// A model that cannot be read: which file, where in it, what is wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadError {
@@ -39,6 +41,17 @@ impl std::fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
+/// The error of a layer that does not fit where it stands.
+pub(super) fn layer_error(file: &str, error: LayerError) -> ReadError {
+    let LayerError { index, name, kind, reason } = error;
+    let place = if name == format!("layer {index}") {
+        format!("layer {index} ({kind})")
+    } else {
+        format!("layer {index} ({name}, {kind})")
+    };
+    ReadError::at(file, place, reason)
+}
+
 /// A model that cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {reason}")]
@@ -56,7 +69,7 @@ impl WriteError {
     }
 }
 
-/// `; did you mean "..."?` with the most similar of `known`, or nothing.
+/// ` (did you mean "..."?)` with the most similar of `known`, or nothing.
 pub(super) fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let score = |name: &str| strsim::jaro_winkler(&found.to_lowercase(), &name.to_lowercase());
     let best = known
@@ -64,7 +77,7 @@ pub(super) fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a 
         .map(|name| (score(name), name))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(score, _)| *score >= 0.8);
-    best.map_or_else(String::new, |(_, name)| format!("; did you mean \"{name}\"?"))
+    best.map_or_else(String::new, |(_, name)| format!(" (did you mean \"{name}\"?)"))
 }
 
 /// At most the first few of `names`, for messages.

@@ -9,7 +9,7 @@ mod write;
 use ndarray::ArrayD;
 use std::path::Path;
 
-use super::error::ReadError;
+use super::error::{ReadError, layer_error};
 use super::source::Input;
 use super::{Format, Layout, ReadOptions, npy};
 use crate::network::Network;
@@ -84,7 +84,11 @@ pub(super) fn read_native(
         .get("input_shape")
         .ok_or_else(|| missing("input_shape", "\"input_shape\": [784]"))?;
     let input_shape: Vec<usize> = document.value(raw, Some("input_shape"))?;
-    if input_shape.contains(&0) || super::dtype::count(&input_shape).is_none() {
+    if super::dtype::count(&input_shape).is_none() {
+        let reason = format!("found {input_shape:?}, which is more than a computer can hold");
+        return Err(document.fail(raw.get(), Some("input_shape"), reason));
+    }
+    if input_shape.contains(&0) {
         let reason = format!(
             "found {input_shape:?}, expected lengths of at least 1, without a batch dimension"
         );
@@ -98,7 +102,7 @@ pub(super) fn read_native(
     })?;
     let nodes = graph::read_layers(document, raw, tensors)?;
     let network = Network { name, input_shape, nodes, notes: Vec::new() };
-    network.shapes().map_err(|error| ReadError::new(document.file, error.to_string()))?;
+    network.shapes().map_err(|error| layer_error(document.file, error))?;
     Ok(network)
 }
 

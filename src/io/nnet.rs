@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array2};
 
-use super::error::ReadError;
+use super::error::{ReadError, layer_error};
 use super::source::Input;
 use super::state_dict::{Entry, Group, StateDict};
 use super::{Format, Layout, ReadOptions};
@@ -105,7 +105,7 @@ fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
     } else {
         network.notes.push("inputs and outputs are the normalised ones; --nnet-normalise makes the file's normalisation part of the network".to_owned());
     }
-    network.shapes().map_err(|error| ReadError::new(&input.file, error.to_string()))?;
+    network.shapes().map_err(|error| layer_error(&input.file, error))?;
     Ok(network)
 }
 

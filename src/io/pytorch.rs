@@ -121,7 +121,7 @@ fn nested(heap: &Heap, outer: &Named) -> Result<(Named, Option<String>), String>
             let object = foreign.next().map(describe);
             let object = object.map_or_else(String::new, |o| format!(" and {o}"));
             Err(format!(
-                "no state dict found among the keys [{}]{object}; {REMEDY}",
+                "no state dict found: the file has the keys [{}]{object}; {REMEDY}",
                 some_of(&keys)
             ))
         }

@@ -1,6 +1,7 @@
 //! Networks from an ordered list of named tensors, as NPZ, NPY, safetensors and PyTorch files give
 //! them.
 
+mod grouping;
 mod names;
 mod order;
 
@@ -8,8 +9,7 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array2, ArrayD, Ix2};
 
-use super::error::{ReadError, some_of};
-use super::source::natural_key;
+use super::error::{ReadError, layer_error, some_of};
 use super::{Layout, ReadOptions, arch};
 use crate::network::layers::dense::Dense;
 use crate::network::tensor::{check_finite, show_shape};
@@ -92,9 +92,9 @@ impl StateDict {
         let positional = schemes.iter().all(|s| matches!(s, Some(Scheme::Position(_))))
             || order == TensorOrder::Given && schemes.iter().all(Option::is_none);
         let groups = if positional {
-            by_position(tensors, &schemes)
+            grouping::by_position(tensors, &schemes)
         } else {
-            by_name(tensors, schemes, order)
+            grouping::by_name(tensors, schemes, order)
         };
         let groups =
             groups.map_err(|(place, reason)| ReadError { file: file.clone(), place, reason })?;
@@ -121,6 +121,9 @@ impl StateDict {
             return Ok(network);
         }
         for group in &self.groups {
+            if let Some(reason) = incomplete(group) {
+                return Err(ReadError::at(&self.file, format!("layer {}", group.label), reason));
+            }
             if let Some(reason) = not_dense(group) {
                 let reason = format!(
                     "{reason}; tensors alone do not say how such layers are connected: give the architecture with --arch FILE, or export the model to ONNX. A first draft of that file follows; {}.\n{}",
@@ -172,10 +175,10 @@ impl StateDict {
                 ReadError::at(&self.file, format!("tensor {name}"), error.reason)
             })?;
             let inputs = vec![nodes.len()];
-            nodes.push(Node { name: group.label.clone(), layer: Arc::new(dense), inputs });
+            nodes.push(Node { name: node_name(group, &name), layer: Arc::new(dense), inputs });
         }
         let network = Network { name: self.name, input_shape, nodes, notes };
-        network.shapes().map_err(|error| ReadError::new(self.file, error.to_string()))?;
+        network.shapes().map_err(|error| layer_error(&self.file, error))?;
         Ok(network)
     }
 
@@ -264,12 +267,26 @@ impl StateDict {
     }
 }
 
+/// The name of a dense layer: what its tensors' names have in common, or its weight's name.
+fn node_name(group: &Group, weight: &str) -> String {
+    if weight.starts_with(&group.label) { group.label.clone() } else { weight.to_owned() }
+}
+
 /// What is said of the activation between layers.
 pub(super) fn activation_note(options: &ReadOptions) -> String {
     match &options.activation {
         None => "activation between layers: relu (assumed; --activation changes it)".to_owned(),
         Some(f) => format!("activation between layers: {} (--activation)", f.name()),
     }
+}
+
+/// Why the tensors are not those of any layer.
+fn incomplete(group: &Group) -> Option<String> {
+    if group.entries.iter().all(|entry| entry.role == "bias") {
+        return Some("has a bias but no weight; check that no tensor is missing".to_owned());
+    }
+    let scalar = group.entries.iter().find(|entry| entry.tensor.ndim() == 0)?;
+    Some(format!("{} is a scalar, expected a matrix (outputs x inputs)", scalar.name))
 }
 
 /// Why the tensors are not those of a dense layer.
@@ -280,7 +297,7 @@ fn not_dense(group: &Group) -> Option<String> {
     }
     let weights: Vec<&Entry> = group.entries.iter().filter(|e| e.role != "bias").collect();
     match weights.as_slice() {
-        [] => Some("has a bias but no weight".to_owned()),
+        [] => None,
         [entry] if entry.tensor.ndim() == 2 => None,
         [entry] => {
             let shape = show_shape(entry.tensor.shape());
@@ -293,94 +310,4 @@ fn not_dense(group: &Group) -> Option<String> {
         }
         _ => Some("has both a weight and a kernel".to_owned()),
     }
-}
-
-type Grouped = Result<Vec<Group>, (Option<String>, String)>;
-
-/// Matrices begin a layer, and a vector after one is its bias.
-fn by_position(mut tensors: Vec<(String, ArrayD<f64>)>, schemes: &[Option<Scheme>]) -> Grouped {
-    if schemes.iter().all(Option::is_some) {
-        tensors.sort_by_cached_key(|(name, _)| natural_key(name));
-    }
-    let mut groups: Vec<Group> = Vec::new();
-    for (name, tensor) in tensors {
-        let place = Some(format!("tensor {name}"));
-        let shape = show_shape(tensor.shape());
-        match (tensor.ndim(), groups.last_mut()) {
-            (0, _) => {
-                return Err((place, "found a scalar, expected a weight or a bias".to_owned()));
-            }
-            (1, Some(group)) if group.entries.len() == 1 => {
-                group.entries.push(Entry { role: "bias", name, tensor });
-            }
-            (1, _) => {
-                let reason = format!(
-                    "found a vector (shape {shape}) where a weight matrix belongs; expected weight, bias, weight, bias, ... in order"
-                );
-                return Err((place, reason));
-            }
-            _ => {
-                let label = name.clone();
-                let entries = vec![Entry { role: "weight", name, tensor }];
-                groups.push(Group { label, entries });
-            }
-        }
-    }
-    Ok(groups)
-}
-
-fn by_name(
-    tensors: Vec<(String, ArrayD<f64>)>,
-    schemes: Vec<Option<Scheme>>,
-    order: TensorOrder,
-) -> Grouped {
-    let all: Vec<String> = tensors.iter().map(|(name, _)| name.clone()).collect();
-    let mut groups: Vec<Group> = Vec::new();
-    let mut numbers: Vec<usize> = Vec::new();
-    for ((name, tensor), scheme) in tensors.into_iter().zip(schemes) {
-        let (label, role) = match scheme {
-            Some(Scheme::Ignored) => continue,
-            Some(Scheme::Layer { label, role }) => (label, role),
-            Some(Scheme::Numbered { number, role }) => {
-                numbers.push(number);
-                (number.to_string(), role)
-            }
-            Some(Scheme::Position(_)) | None => return Err(names::unknown(&name, &all)),
-        };
-        let entry = Entry { role, name, tensor };
-        match groups.iter_mut().find(|group| group.label == label) {
-            None => groups.push(Group { label, entries: vec![entry] }),
-            Some(group) => match group.get(role) {
-                None => group.entries.push(entry),
-                Some(twin) => {
-                    let reason = format!(
-                        "there are two tensors for the {role} of layer {label}, this one and {}; expected one",
-                        twin.name
-                    );
-                    return Err((Some(format!("tensor {}", entry.name)), reason));
-                }
-            },
-        }
-    }
-    if numbers.len() == all.len() {
-        check_numbers(&mut numbers, &all)?;
-        groups.sort_by_cached_key(|group| natural_key(&group.label));
-    } else if order == TensorOrder::Names {
-        groups.sort_by_cached_key(|group| natural_key(&group.label));
-    }
-    Ok(groups)
-}
-
-/// Checks that `W0, W1, ...` has no gap.
-fn check_numbers(numbers: &mut Vec<usize>, all: &[String]) -> Result<(), (Option<String>, String)> {
-    numbers.sort_unstable();
-    numbers.dedup();
-    let gap = numbers.windows(2).find(|pair| pair[1] - pair[0] > 1);
-    let missing = match (gap, numbers.first()) {
-        (Some(pair), _) => pair[0] + 1,
-        (None, Some(first @ 2..)) => first - 1,
-        _ => return Ok(()),
-    };
-    let reason = format!("the tensors of layer {missing} are missing; found {}", some_of(all));
-    Err((None, reason))
 }

@@ -136,9 +136,12 @@ impl<'a> Document<'a> {
                 Some(found) => format!(
                     "{found} is not a number in JSON, and weights must be finite (the training has diverged, or the file is damaged)"
                 ),
+                None if message == "number out of range" => {
+                    "the number is too large for 64-bit floating point".to_owned()
+                }
                 None => format!("not valid JSON: {message}"),
             },
-            _ => message,
+            _ => plain(message),
         };
         ReadError::at(self.file, place(what, line, column), reason)
     }
@@ -161,6 +164,21 @@ impl<'a> Document<'a> {
         let start = before.iter().rev().take_while(|&&b| b != b'\n').count();
         (lines + line, if line == 1 { start + column } else { column })
     }
+}
+
+/// The message in the words of JSON.
+fn plain(message: String) -> String {
+    const WORDS: [(&str, &str); 8] = [
+        ("invalid type: map", "found an object"),
+        ("invalid type: sequence", "found a list"),
+        ("invalid type: string", "found the text"),
+        ("invalid type: ", "found the "),
+        ("invalid value: ", "found the "),
+        ("floating point `", "number `"),
+        ("expected usize", "expected a whole number, not negative"),
+        ("a sequence", "a list"),
+    ];
+    WORDS.iter().fold(message, |text, (from, to)| text.replace(from, to))
 }
 
 fn place(what: Option<&str>, line: usize, column: usize) -> String {

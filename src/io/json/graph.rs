@@ -169,9 +169,10 @@ fn read_inputs(
 }
 
 fn unknown_type(kind: &str) -> String {
-    let names = layers::names();
+    let mut names = layers::names();
+    names.dedup();
     let hint = match Activation::parse(kind) {
-        Some(activation) => format!("; did you mean \"{}\"?", activation.name()),
+        Some(activation) => format!(" (did you mean \"{}\"?)", activation.name()),
         None => did_you_mean(kind, names.iter().copied()),
     };
     format!("unknown layer type \"{kind}\"{hint}; expected one of: {}", names.join(", "))

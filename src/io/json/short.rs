@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::document::{Document, Object};
 use crate::io::ReadOptions;
-use crate::io::error::{ReadError, did_you_mean};
+use crate::io::error::{ReadError, did_you_mean, layer_error};
 use crate::io::source::Input;
 use crate::io::state_dict::{Entry, Group, StateDict, activation_note};
 use crate::network::tensor::TensorSource;
@@ -58,7 +58,7 @@ pub(super) fn read(
         let name = format!("layer {index}");
         network.nodes.push(Node { name, layer: Arc::new(output), inputs: vec![index] });
     }
-    network.shapes().map_err(|error| ReadError::new(document.file, error.to_string()))?;
+    network.shapes().map_err(|error| layer_error(document.file, error))?;
     Ok(network)
 }
 
@@ -109,7 +109,8 @@ fn read_activation(
         Some('"') => {
             let name: String = document.value(raw, what)?;
             Activation::parse(&name).ok_or_else(|| {
-                let names: Vec<&str> = Activation::all().iter().map(Activation::name).collect();
+                let mut names: Vec<&str> = Activation::all().iter().map(Activation::name).collect();
+                names.dedup();
                 let hint = did_you_mean(&name, names.iter().copied());
                 let list = names.join(", ");
                 let reason =

@@ -53,7 +53,7 @@ pub(super) fn classify(name: &str) -> Option<Scheme> {
         return Some(Scheme::Ignored);
     }
     let label = name.get(..name.len() - suffix.len())?.trim_end_matches(['.', '/', '_']);
-    let label = if label.is_empty() { "layer" } else { label };
+    let label = if label.is_empty() { name } else { label };
     Some(Scheme::Layer { label: label.to_owned(), role })
 }
 
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(classify("dense_1/kernel:0"), layer("dense_1", "kernel"));
         assert_eq!(classify("bn.running_mean"), layer("bn", "running_mean"));
         assert_eq!(classify("bn.num_batches_tracked"), Some(Scheme::Ignored));
-        assert_eq!(classify("weight"), layer("layer", "weight"));
+        assert_eq!(classify("weight"), layer("weight", "weight"));
         for name in
             ["", "alpha", "lstm.weight_ih_l0", "fc.weight_g", "xb", "W99999999999999999999999"]
         {
