@@ -1,8 +1,17 @@
 //! The layers: one file each. A new layer is one file here and one line in [`REGISTRY`].
 
 pub mod activation;
+pub mod add;
+pub mod batch_norm;
+pub mod conv;
+pub mod conv_transpose;
 pub mod dense;
 pub mod flatten;
+pub mod gather;
+pub mod pool;
+pub mod reshape;
+pub mod scale;
+pub mod window;
 
 use std::fmt::Debug;
 
@@ -92,7 +101,27 @@ pub enum ParseError {
 pub type Parsed = Result<Arc<dyn Layer>, ParseError>;
 
 /// All types of layers except the activations, which have a table of their own.
-pub const REGISTRY: &[LayerType] = &[dense::TYPE, flatten::TYPE];
+pub const REGISTRY: &[LayerType] = &[
+    dense::TYPE,
+    conv::CONV1D,
+    conv::CONV2D,
+    conv_transpose::CONV1D,
+    conv_transpose::CONV2D,
+    pool::MAX1D,
+    pool::MAX2D,
+    pool::AVERAGE1D,
+    pool::AVERAGE2D,
+    pool::GLOBAL,
+    batch_norm::TYPE,
+    scale::TYPE,
+    add::TYPE,
+    gather::CONCAT,
+    gather::TRANSPOSE,
+    gather::SLICE,
+    gather::PAD,
+    reshape::TYPE,
+    flatten::TYPE,
+];
 
 /// Reads a layer of the given type, which may be one of [`REGISTRY`] or an activation; `None` for
 /// an unknown type.

@@ -1,0 +1,232 @@
+//! Convolutions over one or two axes, with stride, padding, dilation and groups.
+
+use std::sync::Arc;
+
+use ndarray::{Array4, ArrayD, Ix4};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::window::{Axis, Parameters, PerAxis, planes, shape};
+use super::{AffineMap, Layer, LayerType, Lowered, ParseError, Parsed, show_shape, single};
+use crate::network::linear_map::LinearMap;
+use crate::network::tensor::{TensorSource, Tensors, to_json};
+use crate::numeric::{Csr, Interval, Matrix};
+
+/// The layer type `conv1d`.
+pub const CONV1D: LayerType = LayerType {
+    name: "conv1d",
+    parse: |json, tensors| parse(json, tensors, 1),
+    schema: |generator| generator.subschema_for::<Spec>(),
+};
+
+/// The layer type `conv2d`.
+pub const CONV2D: LayerType = LayerType {
+    name: "conv2d",
+    parse: |json, tensors| parse(json, tensors, 2),
+    schema: |generator| generator.subschema_for::<Spec>(),
+};
+
+/// A convolution, in the convention of machine learning (a correlation with the kernel), with zero
+/// padding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conv {
+    dimensions: usize,
+    /// Output channels x input channels of a group x height x width.
+    weight: Array4<f64>,
+    bias: Vec<f64>,
+    axes: [Axis; 2],
+    groups: usize,
+}
+
+/// A convolution (a correlation with the kernel, as in machine learning) with zero padding.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "convolution")]
+struct Spec {
+    #[serde(rename = "type")]
+    #[schemars(skip)]
+    _type: serde::de::IgnoredAny,
+    /// The kernel: output channels x input channels per group x spatial axes.
+    weight: Option<TensorSource>,
+    /// One number for each output channel; zero if absent.
+    bias: Option<TensorSource>,
+    /// The distance between windows; 1 if absent.
+    stride: Option<PerAxis>,
+    /// Zeros around the input; 0 if absent.
+    padding: Option<PerAxis>,
+    /// The distance between taps of the kernel; 1 if absent.
+    dilation: Option<PerAxis>,
+    /// The number of groups of channels; 1 if absent.
+    groups: Option<usize>,
+}
+
+fn parse(json: &RawValue, tensors: &mut dyn Tensors, dimensions: usize) -> Parsed {
+    let spec: Spec = serde_json::from_str(json.get())?;
+    let weight = tensors.resolve("weight", spec.weight)?;
+    let bias = tensors.resolve_optional("bias", spec.bias)?;
+    let geometry = Geometry {
+        stride: spec.stride,
+        padding: spec.padding,
+        dilation: spec.dilation,
+        groups: spec.groups.unwrap_or(1),
+    };
+    let conv = Conv::new(dimensions, weight, bias, &geometry).map_err(ParseError::Value)?;
+    Ok(Arc::new(conv))
+}
+
+/// Everything about a convolution but its weights.
+#[derive(Debug, Clone, Default)]
+pub struct Geometry {
+    /// The distance between windows; 1 if absent.
+    pub stride: Option<PerAxis>,
+    /// Zeros around the input; 0 if absent.
+    pub padding: Option<PerAxis>,
+    /// The distance between taps; 1 if absent.
+    pub dilation: Option<PerAxis>,
+    /// The number of groups of channels.
+    pub groups: usize,
+}
+
+impl Conv {
+    /// A convolution over `dimensions` (1 or 2) axes. The weight has shape output channels x input
+    /// channels per group x spatial axes, the bias one entry for each output channel.
+    ///
+    /// # Errors
+    /// Shapes and numbers that do not fit together.
+    pub fn new(
+        dimensions: usize,
+        weight: ArrayD<f64>,
+        bias: Option<ArrayD<f64>>,
+        geometry: &Geometry,
+    ) -> Result<Conv, String> {
+        let weight = kernel(weight, dimensions)?;
+        let (out, _, height, width) = weight.dim();
+        let groups = geometry.groups;
+        if groups == 0 || !out.is_multiple_of(groups) {
+            return Err(format!(
+                "groups: {out} output channels cannot be split into {groups} groups"
+            ));
+        }
+        let taps = if dimensions == 1 { vec![width] } else { vec![height, width] };
+        let parameters = Parameters {
+            kernel: &taps,
+            stride: geometry.stride.as_ref(),
+            dilation: geometry.dilation.as_ref(),
+            padding: geometry.padding.as_ref(),
+        };
+        Ok(Conv {
+            dimensions,
+            bias: channel_bias(bias, out)?,
+            axes: parameters.axes()?,
+            groups,
+            weight,
+        })
+    }
+
+    fn outputs(&self, input: &[usize]) -> Result<[usize; 3], String> {
+        let [c, h, w] = planes(input, self.dimensions)?;
+        let (out, per_group, ..) = self.weight.dim();
+        if c != per_group * self.groups {
+            return Err(format!(
+                "its kernel takes {} channels ({per_group} in each of {} groups), but its input has {c} ({})",
+                per_group * self.groups,
+                self.groups,
+                show_shape(input)
+            ));
+        }
+        Ok([out, self.axes[0].count(h, false)?, self.axes[1].count(w, false)?])
+    }
+}
+
+/// A kernel with two spatial axes.
+pub(super) fn kernel(weight: ArrayD<f64>, dimensions: usize) -> Result<Array4<f64>, String> {
+    let found = show_shape(weight.shape());
+    let weight = if dimensions == 1 && weight.ndim() == 3 {
+        weight.insert_axis(ndarray::Axis(2))
+    } else {
+        weight
+    };
+    match weight.into_dimensionality::<Ix4>() {
+        Ok(weight) if !weight.is_empty() => Ok(weight),
+        _ => Err(format!(
+            "weight: found shape {found}, expected {} axes (channels, channels, and {dimensions} spatial), none of them empty",
+            dimensions + 2
+        )),
+    }
+}
+
+/// A bias with one entry for each channel.
+pub(super) fn channel_bias(bias: Option<ArrayD<f64>>, channels: usize) -> Result<Vec<f64>, String> {
+    match bias {
+        None => Ok(vec![0.0; channels]),
+        Some(bias) if bias.len() == channels => Ok(bias.iter().copied().collect()),
+        Some(bias) => Err(format!(
+            "bias: found shape {}, expected {channels} entries, one for each output channel",
+            show_shape(bias.shape())
+        )),
+    }
+}
+
+impl Layer for Conv {
+    fn kind(&self) -> &'static str {
+        if self.dimensions == 1 { CONV1D.name } else { CONV2D.name }
+    }
+
+    fn output_shape(&self, inputs: &[Vec<usize>]) -> Result<Vec<usize>, String> {
+        Ok(shape(self.outputs(single(inputs)?)?, self.dimensions))
+    }
+
+    fn parameters(&self) -> usize {
+        self.weight.len() + self.bias.len()
+    }
+
+    fn lower(&self, inputs: &[Vec<usize>]) -> Result<Lowered, String> {
+        let input = single(inputs)?;
+        let [c, h, w] = planes(input, self.dimensions)?;
+        let [out, rows, columns] = self.outputs(input)?;
+        let (_, per_group, height, width) = self.weight.dim();
+        let [vertical, horizontal] = self.axes;
+        let csr = Csr::from_rows(out * rows * columns, c * h * w, |i, push| {
+            let (channel, y, x) = (i / (rows * columns), i / columns % rows, i % columns);
+            let first = channel / (out / self.groups) * per_group;
+            for k in 0..per_group {
+                for a in 0..height {
+                    let Some(row) = vertical.element(y, a, h) else { continue };
+                    for b in 0..width {
+                        if let Some(column) = horizontal.element(x, b, w) {
+                            push(
+                                ((first + k) * h + row) * w + column,
+                                self.weight[[channel, k, a, b]],
+                            );
+                        }
+                    }
+                }
+            }
+        });
+        let each = |i: usize| Interval::point(self.bias[i / (rows * columns)]);
+        Ok(Lowered::Affine(AffineMap {
+            linear: LinearMap::new(Matrix::sparse(csr)),
+            bias: (0..out * rows * columns).map(each).collect(),
+        }))
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let from = if self.dimensions == 1 { 1 } else { 0 };
+        let axes = &self.axes[from..];
+        let mut padding: Vec<usize> = axes.iter().map(|a| a.padding.0).collect();
+        padding.extend(axes.iter().map(|a| a.padding.1));
+        let weight = self.weight.clone().into_dyn();
+        let weight =
+            if self.dimensions == 1 { weight.index_axis_move(ndarray::Axis(2), 0) } else { weight };
+        serde_json::json!({
+            "type": self.kind(),
+            "weight": to_json(&weight),
+            "bias": self.bias,
+            "stride": axes.iter().map(|a| a.stride).collect::<Vec<_>>(),
+            "padding": padding,
+            "dilation": axes.iter().map(|a| a.dilation).collect::<Vec<_>>(),
+            "groups": self.groups,
+        })
+    }
+}
