@@ -324,6 +324,7 @@ fn centre(
         if let Some(next_factor) = program.factor(&next) {
             let after = merit(&next, &next_factor);
             if after <= before - 0.1 * share * decrement * decrement {
+                if std::env::var_os("SDP_TRACE").is_some() { eprintln!("      share {share} merit {before} {after}"); }
                 return Some((next, next_factor));
             }
         }

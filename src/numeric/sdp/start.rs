@@ -10,7 +10,11 @@ use ndarray::{Array2, ArrayView2, s};
 
 use super::barrier::{Program, add_layer};
 use super::dense::Factor;
+use super::reduce::Layer;
 use crate::numeric::product::multiply;
+
+/// The least cost of a multiplier relative to the largest one of its layer.
+const WEAK_SHARE: f64 = 0.02;
 
 /// Multipliers that satisfy the matrix inequality strictly, up to rounding.
 pub(super) fn feasible_start(program: &Program<'_>) -> Option<Vec<f64>> {
@@ -18,8 +22,11 @@ pub(super) fn feasible_start(program: &Program<'_>) -> Option<Vec<f64>> {
     let head = reduced.head;
     let mut z = vec![0.0; program.unknowns()];
     let offset = 1 + reduced.neurons();
-    for (j, column) in reduced.tail.mid.columns().into_iter().enumerate().take(program.inputs()) {
-        z[offset + j] = column.dot(&column).sqrt().max(f64::MIN_POSITIVE);
+    let columns = reduced.tail.mid.columns().into_iter();
+    let lengths: Vec<f64> = columns.map(|c| c.dot(&c).sqrt()).collect();
+    let mean = lengths.iter().sum::<f64>() / lengths.len() as f64;
+    for (l, length) in z[offset..].iter_mut().zip(&lengths) {
+        *l = length + mean;
     }
     let mut rest = Array2::<f64>::zeros((reduced.size, reduced.size));
     let mut tail = rest.slice_mut(s![reduced.first.., reduced.first..]);
@@ -27,6 +34,7 @@ pub(super) fn feasible_start(program: &Program<'_>) -> Option<Vec<f64>> {
     for layer in reduced.layers.iter().rev() {
         let (start, end) = (layer.start, layer.end());
         let mut t = dominating(rest.slice(s![start..end, start..end]))?;
+        raise_weak(&mut t, layer);
         let eliminated = (0..40).find_map(|_| {
             let mut trial = rest.slice(s![..end, ..end]).to_owned();
             add_layer(&mut trial, layer, &t);
@@ -49,6 +57,20 @@ pub(super) fn feasible_start(program: &Program<'_>) -> Option<Vec<f64>> {
         balance(program, &mut z);
     }
     z.iter().all(|x| x.is_finite() && *x > 0.0).then_some(z)
+}
+
+/// Raises the multipliers of neurons that hardly matter: far too small a multiplier costs a Newton
+/// step per factor of two. What the multiplier of neuron `k` costs is about `T_k |g_k|^2`.
+fn raise_weak(t: &mut [f64], layer: &Layer) {
+    let squares: Vec<f64> = layer.map.mid.rows().into_iter().map(|g| g.dot(&g)).collect();
+    let cost = |(t, g): (&f64, &f64)| t * g;
+    let largest = t.iter().zip(&squares).map(cost).fold(0.0, f64::max);
+    for (t, g) in t.iter_mut().zip(&squares) {
+        let floor = WEAK_SHARE * largest / g;
+        if floor.is_finite() {
+            *t = t.max(floor);
+        }
+    }
 }
 
 /// Scales `(gamma, T, lambda)` to `(gamma / s, T / s, s lambda)`, which keeps feasibility, so that
