@@ -324,11 +324,44 @@ fn centre(
         if let Some(next_factor) = program.factor(&next) {
             let after = merit(&next, &next_factor);
             if after <= before - 0.1 * share * decrement * decrement {
-                if std::env::var_os("SDP_TRACE").is_some() { eprintln!("      share {share} merit {before} {after}"); }
-                return Some((next, next_factor));
+                let accepted = (next, next_factor);
+                return Some(stretch(program, z, accepted, after, merit));
             }
         }
         share *= 0.6;
     }
     None
+}
+
+/// Lengthens the step in the multipliers that it multiplied, while that helps: a multiplier that is
+/// far too small only doubles with a Newton step.
+fn stretch(
+    program: &Program<'_>,
+    from: &[f64],
+    accepted: (Vec<f64>, Factor),
+    mut value: f64,
+    merit: impl Fn(&[f64], &Factor) -> f64,
+) -> (Vec<f64>, Factor) {
+    let step: Vec<f64> = accepted.0.iter().zip(from).map(|(b, a)| b - a).collect();
+    let grows = |k: usize| step[k] > 0.5 * from[k];
+    if !(0..from.len()).any(grows) {
+        return accepted;
+    }
+    let (base, mut best) = (accepted.0.clone(), accepted);
+    let mut length = 3.0;
+    while length < 1e9 {
+        let longer = |k: usize| base[k] + if grows(k) { length * step[k] } else { 0.0 };
+        let z: Vec<f64> = (0..from.len()).map(longer).collect();
+        let Some(factor) = program.factor(&z) else {
+            break;
+        };
+        let after = merit(&z, &factor);
+        if after.is_nan() || after >= value {
+            break;
+        }
+        value = after;
+        best = (z, factor);
+        length *= 4.0;
+    }
+    best
 }
