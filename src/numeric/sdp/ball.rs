@@ -104,11 +104,7 @@ impl Ball {
 
     /// `[self, other]`: the columns of both.
     pub fn beside(&self, other: &Ball) -> Ball {
-        let (rows, n, m) = (
-            self.mid.nrows(),
-            self.mid.ncols(),
-            other.mid.ncols(),
-        );
+        let (rows, n, m) = (self.mid.nrows(), self.mid.ncols(), other.mid.ncols());
         let join = |a: Option<&Array2<f64>>, b: Option<&Array2<f64>>| {
             let mut out = Array2::zeros((rows, n + m));
             if let Some(a) = a {

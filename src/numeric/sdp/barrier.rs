@@ -34,10 +34,13 @@ pub(super) struct Derivatives {
 impl<'a> Program<'a> {
     pub fn new(reduced: &'a Reduced, objective: Objective) -> Program<'a> {
         let tail = &reduced.tail.mid;
-        let constant = (objective == Objective::Spectral)
-            .then(|| -multiply(tail.view(), tail.t()));
+        let constant = (objective == Objective::Spectral).then(|| -multiply(tail.view(), tail.t()));
         let positive = |layer: &super::reduce::Layer| {
-            layer.alpha.iter().zip(&layer.beta).any(|(a, b)| a * b > 0.0)
+            layer
+                .alpha
+                .iter()
+                .zip(&layer.beta)
+                .any(|(a, b)| a * b > 0.0)
         };
         Program {
             reduced,
@@ -71,7 +74,11 @@ impl<'a> Program<'a> {
 
     /// The parameter of the barrier: on the central path the gap is `mu` times this.
     pub fn parameter(&self) -> f64 {
-        let guard = if self.guard { self.reduced.neurons() } else { 0 };
+        let guard = if self.guard {
+            self.reduced.neurons()
+        } else {
+            0
+        };
         (self.reduced.size + self.inputs() + guard) as f64
     }
 
@@ -117,7 +124,11 @@ impl<'a> Program<'a> {
 
     /// The factor of `S(z)` where all constraints hold strictly.
     pub fn factor(&self, z: &[f64]) -> Option<Factor> {
-        let first = if self.guard { 1 } else { 1 + self.reduced.neurons() };
+        let first = if self.guard {
+            1
+        } else {
+            1 + self.reduced.neurons()
+        };
         if !z[first..].iter().all(|&x| x > 0.0) || !z.iter().all(|x| x.is_finite()) {
             return None;
         }
@@ -126,7 +137,11 @@ impl<'a> Program<'a> {
 
     /// `log det M` plus the logarithms of the guarded multipliers.
     pub fn log_barrier(&self, z: &[f64], factor: &Factor) -> f64 {
-        let first = if self.guard { 1 } else { 1 + self.reduced.neurons() };
+        let first = if self.guard {
+            1
+        } else {
+            1 + self.reduced.neurons()
+        };
         factor.log_determinant() + z[first..].iter().map(|x| x.ln()).sum::<f64>()
     }
 
@@ -144,7 +159,8 @@ impl<'a> Program<'a> {
             if slope.iter().all(|&v| v == 0.0) {
                 continue;
             }
-            let mut product = multiply(x.slice(s![.., layer.first..layer.start]), layer.map.mid.t());
+            let mut product =
+                multiply(x.slice(s![.., layer.first..layer.start]), layer.map.mid.t());
             product *= &slope;
             let mut target = out.slice_mut(s![.., layer.start - head..layer.end() - head]);
             target -= &product;
@@ -157,7 +173,11 @@ impl<'a> Program<'a> {
         let (head, count) = (self.reduced.head, self.reduced.neurons());
         let x = factor.inverse();
         let xb = self.times_generators(x.view(), true);
-        let plain = self.reduced.layers.iter().all(|l| l.alpha.iter().all(|&a| a == 0.0));
+        let plain = self
+            .reduced
+            .layers
+            .iter()
+            .all(|l| l.alpha.iter().all(|&a| a == 0.0));
         let xa = if plain {
             x.slice(s![.., head..]).to_owned()
         } else {

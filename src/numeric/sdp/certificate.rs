@@ -20,11 +20,7 @@ use crate::numeric::spectral::cholesky_residual_up;
 /// Nothing is assumed of the multipliers: their number, sign and finiteness are checked, the
 /// matrix inequality is verified with all rounding errors bounded, and the weights are taken as
 /// exact. Cost: one Cholesky factorisation and the products that form the matrix.
-pub fn certify(
-    problem: &Problem,
-    objective: Objective,
-    multipliers: &Multipliers,
-) -> Option<f64> {
+pub fn certify(problem: &Problem, objective: Objective, multipliers: &Multipliers) -> Option<f64> {
     if !admissible(problem, objective, multipliers) {
         return None;
     }

@@ -92,7 +92,11 @@ pub(super) fn reduce(problem: &Problem, objective: Objective) -> Result<Reduced,
     let mut scaled = Vec::with_capacity(weights.len());
     for w in &weights {
         let largest = w.iter().fold(0.0, |m, x| max_up(m, x.abs()));
-        let shift = if largest == 0.0 { 0 } else { exponent(largest) + 1 };
+        let shift = if largest == 0.0 {
+            0
+        } else {
+            exponent(largest) + 1
+        };
         exponent_sum += shift;
         scaled.push(Ball::scaled(w.view(), shift).transposed());
     }
@@ -180,7 +184,11 @@ fn oriented(problem: &Problem, objective: Objective) -> Result<Oriented<'_>, Sdp
             weights[last] = weights[last].slice_move(s![row..row + 1, ..]);
         }
         Objective::Spectral if is_transposed(problem) => {
-            weights = weights.into_iter().rev().map(|w| w.reversed_axes()).collect();
+            weights = weights
+                .into_iter()
+                .rev()
+                .map(|w| w.reversed_axes())
+                .collect();
             slopes.reverse();
         }
         Objective::Spectral => {}
@@ -200,8 +208,7 @@ fn live_neurons(weights: &[ArrayView2<'_, f64>], slopes: &[&[(f64, f64)]]) -> Ve
     for (r, layer) in slopes.iter().enumerate() {
         let alive = |k: usize| {
             let mut row = weights[r].row(k).into_iter().enumerate();
-            layer[k] != (0.0, 0.0)
-                && row.any(|(j, &w)| w != 0.0 && (r == 0 || live[r - 1][j]))
+            layer[k] != (0.0, 0.0) && row.any(|(j, &w)| w != 0.0 && (r == 0 || live[r - 1][j]))
         };
         let flags = (0..layer.len()).map(alive).collect();
         live.push(flags);

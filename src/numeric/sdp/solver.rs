@@ -78,11 +78,13 @@ fn run(
         });
     }
     let program = Program::new(&reduced, objective);
-    let start = feasible_start(&program)
-        .ok_or(SdpError::NotCertified("no feasible multipliers to start from"))?;
+    let start = feasible_start(&program).ok_or(SdpError::NotCertified(
+        "no feasible multipliers to start from",
+    ))?;
     let path = solver(&program, start);
-    certify_path(problem, objective, &reduced, &verifier, &path)
-        .ok_or(SdpError::NotCertified("no multipliers passed the verification"))
+    certify_path(problem, objective, &reduced, &verifier, &path).ok_or(SdpError::NotCertified(
+        "no multipliers passed the verification",
+    ))
 }
 
 /// Verifies the end of the path, moved towards the inner point by the smallest weight that passes.
@@ -116,7 +118,11 @@ fn certify_path(
 
 /// The multipliers in the shape of the problem.
 fn expand(problem: &Problem, objective: Objective, reduced: &Reduced, z: &[f64]) -> Multipliers {
-    let mut layers: Vec<Vec<f64>> = problem.slopes().iter().map(|l| vec![0.0; l.len()]).collect();
+    let mut layers: Vec<Vec<f64>> = problem
+        .slopes()
+        .iter()
+        .map(|l| vec![0.0; l.len()])
+        .collect();
     for layer in &reduced.layers {
         for (k, &neuron) in layer.neurons.iter().enumerate() {
             layers[layer.index][neuron] = z[1 + layer.start - reduced.head + k];
@@ -246,7 +252,10 @@ fn follow_path(program: &Program<'_>, start: Vec<f64>, stop: &dyn Fn() -> bool) 
         let decrement = directions.decrement(weight);
         let gap = program.parameter() / (weight * value);
         if std::env::var_os("SDP_TRACE").is_some() {
-            eprintln!("{:3} value {value:.10e} gap {gap:.2e} decrement {decrement:.2e}", path.iterations);
+            eprintln!(
+                "{:3} value {value:.10e} gap {gap:.2e} decrement {decrement:.2e}",
+                path.iterations
+            );
         }
         let central = decrement < CENTRAL;
         if central && gap > 0.1 {

@@ -48,7 +48,8 @@ pub(super) fn feasible_start(program: &Program<'_>) -> Option<Vec<f64>> {
         let inverse = factor.inverse();
         let coupling = trial.slice(s![..start, start..]);
         let product = multiply(coupling, inverse.view());
-        rest = trial.slice(s![..start, ..start]).to_owned() - multiply(product.view(), coupling.t());
+        rest =
+            trial.slice(s![..start, ..start]).to_owned() - multiply(product.view(), coupling.t());
         z[1 + start - head..1 + end - head].copy_from_slice(&t);
     }
     let largest = dominating(rest.view())?.into_iter().fold(0.0, f64::max);
@@ -62,7 +63,13 @@ pub(super) fn feasible_start(program: &Program<'_>) -> Option<Vec<f64>> {
 /// Raises the multipliers of neurons that hardly matter: far too small a multiplier costs a Newton
 /// step per factor of two. What the multiplier of neuron `k` costs is about `T_k |g_k|^2`.
 fn raise_weak(t: &mut [f64], layer: &Layer) {
-    let squares: Vec<f64> = layer.map.mid.rows().into_iter().map(|g| g.dot(&g)).collect();
+    let squares: Vec<f64> = layer
+        .map
+        .mid
+        .rows()
+        .into_iter()
+        .map(|g| g.dot(&g))
+        .collect();
     let cost = |(t, g): (&f64, &f64)| t * g;
     let largest = t.iter().zip(&squares).map(cost).fold(0.0, f64::max);
     for (t, g) in t.iter_mut().zip(&squares) {
