@@ -29,6 +29,8 @@ pub(super) struct Program<'a> {
 pub(super) struct Derivatives {
     pub gradient: Vec<f64>,
     pub hessian: Array2<f64>,
+    /// `S^-1`.
+    pub inverse: Array2<f64>,
 }
 
 impl<'a> Program<'a> {
@@ -83,7 +85,7 @@ impl<'a> Program<'a> {
     }
 
     /// The multipliers of the neurons of one layer.
-    fn layer_of<'z>(&self, layer: &super::reduce::Layer, z: &'z [f64]) -> &'z [f64] {
+    pub fn layer_of<'z>(&self, layer: &super::reduce::Layer, z: &'z [f64]) -> &'z [f64] {
         let offset = 1 + layer.start - self.reduced.head;
         &z[offset..offset + layer.neurons.len()]
     }
@@ -91,6 +93,29 @@ impl<'a> Program<'a> {
     /// The multipliers of the inputs.
     pub fn lambda<'z>(&self, z: &'z [f64]) -> &'z [f64] {
         &z[1 + self.reduced.neurons()..]
+    }
+
+    /// `P^T`, in row-major order.
+    pub fn tail_transposed(&self) -> &Array2<f64> {
+        &self.tail_transposed
+    }
+
+    /// `a_k^T r b_k` for every neuron, for a symmetric matrix `r`.
+    pub fn generator_forms(&self, r: &Array2<f64>, out: &mut [f64]) {
+        let head = self.reduced.head;
+        for layer in &self.reduced.layers {
+            // r b for the layer's neurons, from which the rows of its variables and g are read.
+            let map = &layer.map.mid;
+            let upstream = s![.., layer.first..layer.start];
+            let mut rb = multiply(r.slice(upstream), map.t());
+            rb *= &Array1::from_iter(layer.beta.iter().map(|b| -b));
+            rb += &r.slice(s![.., layer.start..layer.end()]);
+            for k in 0..layer.neurons.len() {
+                let column = rb.slice(s![layer.first..layer.start, k]);
+                let along = map.row(k).dot(&column);
+                out[layer.start - head + k] = rb[[layer.start + k, k]] - layer.alpha[k] * along;
+            }
+        }
     }
 
     /// The part of `S` that does not depend on the neurons and `gamma`.
@@ -218,7 +243,11 @@ impl<'a> Program<'a> {
                 hessian[[k, k]] += 1.0 / (z[k] * z[k]);
             }
         }
-        Derivatives { gradient, hessian }
+        Derivatives {
+            gradient,
+            hessian,
+            inverse: x,
+        }
     }
 
     /// The derivatives by the multipliers of the inputs.

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 mod ball;
 mod barrier;
 mod certificate;
+mod curvature;
 mod dense;
 mod reduce;
 mod solver;

@@ -1,5 +1,7 @@
 //! The path-following solver, and the bound that it leads to.
 
+use ndarray::Array2;
+
 use super::barrier::Program;
 use super::certificate::Verifier;
 use super::dense::{Factor, dot};
@@ -153,6 +155,10 @@ struct Directions {
     qq: f64,
     cq: f64,
     cc: f64,
+    /// The Hessian's factor and its scaling, and the inverse of `S`.
+    factor: Factor,
+    scale: Vec<f64>,
+    inverse: Array2<f64>,
 }
 
 impl Directions {
@@ -171,11 +177,7 @@ impl Directions {
             }
         }
         let factor = regularised(hessian)?;
-        let solve = |rhs: &[f64]| -> Vec<f64> {
-            let scaled: Vec<f64> = rhs.iter().zip(&scale).map(|(x, s)| x * s).collect();
-            let x = factor.solve(&scaled);
-            x.iter().zip(&scale).map(|(x, s)| x * s).collect()
-        };
+        let solve = |rhs: &[f64]| scaled_solve(&factor, &scale, rhs);
         let q = &derivatives.gradient;
         let (centre, along) = (solve(q), solve(cost));
         let (qq, cq, cc) = (dot(q, &centre), dot(cost, &centre), dot(cost, &along));
@@ -186,7 +188,15 @@ impl Directions {
             qq,
             cq,
             cc,
+            factor,
+            scale,
+            inverse: derivatives.inverse,
         })
+    }
+
+    /// `H^-1` times a vector.
+    fn solve(&self, rhs: &[f64]) -> Vec<f64> {
+        scaled_solve(&self.factor, &self.scale, rhs)
     }
 
     /// The `1/mu` at which the point is most central.
@@ -210,8 +220,15 @@ impl Directions {
     }
 }
 
+/// `D A^-1 D b` for a factored `A` and a diagonal `D`.
+fn scaled_solve(factor: &Factor, scale: &[f64], rhs: &[f64]) -> Vec<f64> {
+    let scaled: Vec<f64> = rhs.iter().zip(scale).map(|(x, s)| x * s).collect();
+    let x = factor.solve(&scaled);
+    x.iter().zip(scale).map(|(x, s)| x * s).collect()
+}
+
 /// The factor of a symmetric matrix with unit diagonal, shifted a little where it breaks down.
-fn regularised(hessian: &mut ndarray::Array2<f64>) -> Option<Factor> {
+fn regularised(hessian: &mut Array2<f64>) -> Option<Factor> {
     let mut shift = 0.0;
     while shift < 1e-3 {
         if let Some(factor) = Factor::new(hessian.view()) {
@@ -284,25 +301,28 @@ fn follow_path(program: &Program<'_>, start: Vec<f64>, stop: &dyn Fn() -> bool) 
     path
 }
 
-/// The longest feasible step along the tangent of the path, shortened.
+/// The longest feasible step along the path, to second order in `mu`, shortened.
+///
+/// From `F'(z(mu)) = -c / mu`, at `mu' = (1 - theta) mu`:
+/// `z' = z - theta (H^-1 c / mu) - theta^2 (H^-1 c / mu + H^-1 D^3 F[v, v] / 2) + ...` with the tangent
+/// `v = -H^-1 c / mu`; the Newton step to the path is added, also to `v` in the last term.
 fn predict(
     program: &Program<'_>,
     directions: &Directions,
     z: &[f64],
     weight: f64,
 ) -> Option<(Vec<f64>, Factor)> {
-    // With mu' = (1 - theta) mu the tangent step is -theta H^-1 c / mu: the weight grows by theta.
-    let point = |theta: f64| directions.advance(z, 1.0, weight * (1.0 + theta));
+    let origin = vec![0.0; z.len()];
+    let tangent = directions.advance(&origin, 1.0, 2.0 * weight);
+    let curvature = program.curvature(z, &directions.inverse, &tangent);
+    let bend = directions.solve(&curvature);
+    let point = |theta: f64| -> Vec<f64> {
+        let first = directions.advance(z, 1.0, weight * (1.0 + theta + theta * theta));
+        first.iter().zip(&bend).map(|(z, b)| z + theta * theta * b).collect()
+    };
     let feasible = |theta: f64| program.factor(&point(theta)).is_some();
     let (mut low, mut high) = (0.0, 1.0);
-    if feasible(1.0) {
-        low = 1.0;
-        while low < 64.0 && feasible(2.0 * low) {
-            low *= 2.0;
-        }
-        high = 2.0 * low;
-    }
-    for _ in 0..5 {
+    for _ in 0..6 {
         let middle = 0.5 * (low + high);
         if feasible(middle) {
             low = middle;
@@ -311,6 +331,9 @@ fn predict(
         }
     }
     let theta = LONG_STEP * low;
+    if std::env::var_os("SDP_TRACE").is_some() {
+        eprintln!("      theta {low}");
+    }
     let z = point(theta);
     let factor = program.factor(&z)?;
     Some((z, factor))
