@@ -128,12 +128,6 @@ impl Ball {
         zero(&self.mid) && self.rad.as_ref().is_none_or(zero)
     }
 
-    /// Whether the column is exactly zero.
-    pub fn zero_column(&self, j: usize) -> bool {
-        let zero = |a: &Array2<f64>| a.column(j).iter().all(|&x| x == 0.0);
-        zero(&self.mid) && self.rad.as_ref().is_none_or(zero)
-    }
-
     /// The matrix with row `i` multiplied by a number in `factors[i]`.
     ///
     /// With `|a - m| <= r` and `|f - g| <= q`:

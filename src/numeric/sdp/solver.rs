@@ -268,12 +268,6 @@ fn follow_path(program: &Program<'_>, start: Vec<f64>, stop: &dyn Fn() -> bool) 
         }
         let decrement = directions.decrement(weight);
         let gap = program.parameter() / (weight * value);
-        if std::env::var_os("SDP_TRACE").is_some() {
-            eprintln!(
-                "{:3} value {value:.10e} gap {gap:.2e} decrement {decrement:.2e}",
-                path.iterations
-            );
-        }
         let central = decrement < CENTRAL;
         if central && gap > 0.1 {
             path.inner.clone_from(&path.z);
@@ -318,7 +312,11 @@ fn predict(
     let bend = directions.solve(&curvature);
     let point = |theta: f64| -> Vec<f64> {
         let first = directions.advance(z, 1.0, weight * (1.0 + theta + theta * theta));
-        first.iter().zip(&bend).map(|(z, b)| z + theta * theta * b).collect()
+        first
+            .iter()
+            .zip(&bend)
+            .map(|(z, b)| z + theta * theta * b)
+            .collect()
     };
     let feasible = |theta: f64| program.factor(&point(theta)).is_some();
     let (mut low, mut high) = (0.0, 1.0);
@@ -331,9 +329,6 @@ fn predict(
         }
     }
     let theta = LONG_STEP * low;
-    if std::env::var_os("SDP_TRACE").is_some() {
-        eprintln!("      theta {low}");
-    }
     let z = point(theta);
     let factor = program.factor(&z)?;
     Some((z, factor))
