@@ -256,6 +256,7 @@ fn follow_path(program: &Program<'_>, start: Vec<f64>, stop: &dyn Fn() -> bool) 
     let Some(mut factor) = program.factor(&path.z) else {
         return path;
     };
+    let mut found_path = false;
     while path.iterations < STEP_LIMIT && !stop() {
         let Some(directions) = Directions::new(program, &path.z, &factor, &cost) else {
             break;
@@ -269,6 +270,7 @@ fn follow_path(program: &Program<'_>, start: Vec<f64>, stop: &dyn Fn() -> bool) 
         let decrement = directions.decrement(weight);
         let gap = program.parameter() / (weight * value);
         let central = decrement < CENTRAL;
+        found_path |= central;
         if central && gap > 0.1 {
             path.inner.clone_from(&path.z);
         }
@@ -284,7 +286,13 @@ fn follow_path(program: &Program<'_>, start: Vec<f64>, stop: &dyn Fn() -> bool) 
             }
             next
         } else {
-            centre(program, &directions, &path.z, &factor, &cost, weight)
+            centre(program, &directions, &path.z, &factor, &cost, weight).map(|(z, factor)| {
+                if found_path {
+                    (z, factor)
+                } else {
+                    lift(program, z, factor)
+                }
+            })
         };
         let Some((z, next_factor)) = next else {
             break;
@@ -334,6 +342,29 @@ fn predict(
     Some((z, factor))
 }
 
+/// Gives the block of `u` some slack where it has hardly any, by raising `gamma` by a share of at
+/// most one over the barrier's parameter: Newton steps would only double it each time.
+fn lift(program: &Program<'_>, mut z: Vec<f64>, factor: Factor) -> (Vec<f64>, Factor) {
+    let mut unit = vec![0.0; program.reduced.size];
+    let mut trace = 0.0;
+    for i in 0..program.reduced.head {
+        unit[i] = 1.0;
+        trace += factor.solve(&unit)[i];
+        unit[i] = 0.0;
+    }
+    // The block's Schur complement is gamma I - K, and its inverse has this trace.
+    let wanted = z[0] / program.parameter();
+    if trace * wanted < 10.0 {
+        return (z, factor);
+    }
+    let before = z[0];
+    z[0] += wanted;
+    if let Some(factor) = program.factor(&z) {
+        return (z, factor);
+    }
+    z[0] = before;
+    (z, factor)
+}
 /// A damped Newton step for a fixed barrier parameter.
 fn centre(
     program: &Program<'_>,
