@@ -387,9 +387,9 @@ fn ill_conditioned_networks_are_bounded_or_refused() {
     zero_rows[2].column_mut(2).fill(0.0);
     cases.push(zero_rows);
     let mut repeated = random_weights(&[3, 4, 4, 2], 51);
-    for r in 0..2 {
-        let row = repeated[r].row(0).to_owned();
-        (1..4).for_each(|i| repeated[r].row_mut(i).assign(&row));
+    for w in repeated.iter_mut().take(2) {
+        let row = w.row(0).to_owned();
+        (1..4).for_each(|i| w.row_mut(i).assign(&row));
     }
     cases.push(repeated);
     cases.push(vec![arr2(&[[2.0]]), arr2(&[[-3.0]])]);

@@ -15,9 +15,15 @@
 //!   `gamma I_u + sum_k T_k M_k - P diag(1/lambda) P^T / 4 >= 0`: the input block `diag(lambda)` of the
 //!   full matrix is eliminated by its Schur complement.
 //!
-//! The solver ([`solve`]) follows the central path of the log-determinant barrier in ordinary
-//! floating-point arithmetic. It is not trusted: [`certify`] verifies the matrix inequality with
-//! every rounding error bounded, and [`bound`] returns nothing else.
+//! The solver follows the central path of the log-determinant barrier in ordinary floating-point
+//! arithmetic. It is not trusted: [`certify`] verifies the matrix inequality with every rounding
+//! error bounded, and [`bound`] returns nothing else.
+//!
+//! Holds for: chains of matrices with elementwise slopes in finite intervals.
+//! Order: `K <= Ksdp <= K1` in every norm, `Ksdp <= K5` in l1 and linf (the l1 bound is that of the
+//! transposed chain).
+//! Cost: with `N` neurons and, in linf, `m` inputs, `O((N + m)^3)` per Newton step, 20 to 140 steps.
+//! Rounding: outward; the excess over the optimum is below 1e-7 relative where the solver converged.
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -27,6 +33,8 @@ mod barrier;
 mod certificate;
 mod curvature;
 mod dense;
+mod newton;
+mod path;
 mod reduce;
 mod solver;
 mod start;

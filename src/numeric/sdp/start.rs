@@ -82,7 +82,7 @@ fn raise_weak(t: &mut [f64], layer: &Layer) {
 
 /// Scales `(gamma, T, lambda)` to `(gamma / s, T / s, s lambda)`, which keeps feasibility, so that
 /// `gamma` equals the sum of `lambda`.
-fn balance(program: &Program<'_>, z: &mut [f64]) {
+pub(super) fn balance(program: &Program<'_>, z: &mut [f64]) {
     let total: f64 = program.lambda(z).iter().sum();
     let factor = (z[0] / total).sqrt();
     let offset = 1 + program.reduced.neurons();
