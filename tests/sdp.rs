@@ -159,6 +159,55 @@ fn enumeration_is_never_above() {
     }
 }
 
+/// `W_(t,s) = W_{t-1} ... W_s`.
+fn partial_product(weights: &[Array2<f64>], t: usize, s: usize) -> Array2<f64> {
+    let product = weights[s].clone();
+    weights[s + 1..t].iter().fold(product, |p, w| w.dot(&p))
+}
+
+/// `K1` of a ReLU chain in l1, l2 and linf.
+fn k1(weights: &[Array2<f64>]) -> [f64; 3] {
+    let mut c = vec![[1.0; 3]];
+    for t in 1..=weights.len() {
+        let mut next = [0.0; 3];
+        for (s, c) in c.iter().enumerate() {
+            let norms = norms(&partial_product(weights, t, s));
+            (0..3).for_each(|i| next[i] += c[i] * norms[i]);
+        }
+        c.push(next);
+    }
+    c[weights.len()].map(|x| x * 0.5f64.powi(weights.len() as i32 - 1))
+}
+
+/// `K5` of a ReLU chain in linf.
+fn k5(weights: &[Array2<f64>]) -> f64 {
+    let mut v = vec![ndarray::Array1::ones(weights[0].ncols())];
+    for t in 1..=weights.len() {
+        let terms = v.iter().enumerate();
+        let terms = terms.map(|(s, v)| partial_product(weights, t, s).mapv(f64::abs).dot(v));
+        let sum = terms.fold(ndarray::Array1::zeros(weights[t - 1].nrows()), |a, b| a + b);
+        v.push(sum);
+    }
+    let largest = v[weights.len()].iter().fold(0.0f64, |m, &x| m.max(x));
+    largest * 0.5f64.powi(weights.len() as i32 - 1)
+}
+
+#[test]
+fn the_closed_forms_are_not_below() {
+    for seed in 0..6 {
+        let weights = random_weights(&[4, 7, 6, 5, 3], 100 + seed);
+        let problem = problem(weights.clone(), RELU);
+        let sdp = all_norms(&problem);
+        for (sdp, k1) in sdp.iter().zip(k1(&weights)) {
+            assert!(*sdp <= k1 * (1.0 + 1e-7), "{sdp} {k1}");
+        }
+        let transposed = problem.transposed();
+        for (sdp, k5) in [(sdp[2], k5(&weights)), (sdp[0], k5(transposed.weights()))] {
+            assert!(sdp <= k5 * (1.0 + 1e-7), "{sdp} {k5}");
+        }
+    }
+}
+
 #[test]
 fn mixed_fixed_dead_and_free_neurons() {
     let kinds = [RELU, (1.0, 1.0), (0.0, 0.0), (0.3, 0.3), (-0.5, 0.25)];
@@ -410,7 +459,9 @@ fn ill_conditioned_networks_are_bounded_or_refused() {
                         assert!(result.upper >= exact * (1.0 - 1e-12), "{problem:?}");
                         assert!(certify(problem, objective, &result.multipliers).is_some());
                     }
-                    Err(error) => assert!(matches!(error, SdpError::NotCertified(_))),
+                    Err(error) => {
+                        assert!(matches!(error, SdpError::NotCertified(_)))
+                    }
                 }
             }
         };

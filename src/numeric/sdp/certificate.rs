@@ -102,7 +102,7 @@ impl<'a> Verifier<'a> {
             let (mut halves, mut products) = (Vec::new(), Vec::new());
             for k in 0..count {
                 let (a, b) = (layer.alpha[k], layer.beta[k]);
-                halves.push(sum(a, b).times(-0.5 * t(k)));
+                halves.push(sum(a, b).times(t(k)).times(-0.5));
                 products.push(Enclosure::from(a).times(b).times(t(k)));
             }
             let coupling = layer.map.scale_rows(&halves).transposed();

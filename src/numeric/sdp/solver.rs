@@ -19,7 +19,7 @@ pub fn bound(
     objective: Objective,
     stop: &dyn Fn() -> bool,
 ) -> Result<SdpBound, SdpError> {
-    run(problem, objective, |program, start| {
+    run(problem, objective, true, |program, start| {
         follow_path(program, start, stop)
     })
 }
@@ -30,7 +30,7 @@ pub fn bound(
 /// # Errors
 /// As [`bound`].
 pub fn fast_bound(problem: &Problem, objective: Objective) -> Result<SdpBound, SdpError> {
-    run(problem, objective, |program, start| Path {
+    run(problem, objective, false, |program, start| Path {
         z: tightened(program, &start),
         inner: start,
         iterations: 0,
@@ -41,6 +41,7 @@ pub fn fast_bound(problem: &Problem, objective: Objective) -> Result<SdpBound, S
 fn run(
     problem: &Problem,
     objective: Objective,
+    central: bool,
     solver: impl FnOnce(&Program<'_>, Vec<f64>) -> Path,
 ) -> Result<SdpBound, SdpError> {
     let reduced = reduce(problem, objective)?;
@@ -56,7 +57,7 @@ fn run(
         });
     }
     let program = Program::new(&reduced, objective);
-    let start = feasible_start(&program).ok_or(SdpError::NotCertified(
+    let start = feasible_start(&program, central).ok_or(SdpError::NotCertified(
         "no feasible multipliers to start from",
     ))?;
     let mut path = solver(&program, start);

@@ -16,8 +16,9 @@ use crate::numeric::product::multiply;
 /// The least cost of a multiplier relative to the largest one of its layer.
 const WEAK_SHARE: f64 = 0.02;
 
-/// Multipliers that satisfy the matrix inequality strictly, up to rounding.
-pub(super) fn feasible_start(program: &Program<'_>) -> Option<Vec<f64>> {
+/// Multipliers that satisfy the matrix inequality strictly, up to rounding; `central` when a solver
+/// starts from there, which may cost a little of the bound.
+pub(super) fn feasible_start(program: &Program<'_>, central: bool) -> Option<Vec<f64>> {
     let reduced = program.reduced;
     let head = reduced.head;
     let mut z = vec![0.0; program.unknowns()];
@@ -26,7 +27,7 @@ pub(super) fn feasible_start(program: &Program<'_>) -> Option<Vec<f64>> {
     let lengths: Vec<f64> = columns.map(|c| c.dot(&c).sqrt()).collect();
     let mean = lengths.iter().sum::<f64>() / lengths.len() as f64;
     for (l, length) in z[offset..].iter_mut().zip(&lengths) {
-        *l = length + mean;
+        *l = if central { length + mean } else { *length };
     }
     let mut rest = Array2::<f64>::zeros((reduced.size, reduced.size));
     let mut tail = rest.slice_mut(s![reduced.first.., reduced.first..]);
@@ -34,7 +35,9 @@ pub(super) fn feasible_start(program: &Program<'_>) -> Option<Vec<f64>> {
     for layer in reduced.layers.iter().rev() {
         let (start, end) = (layer.start, layer.end());
         let mut t = dominating(rest.slice(s![start..end, start..end]))?;
-        raise_weak(&mut t, layer);
+        if central {
+            raise_weak(&mut t, layer);
+        }
         let eliminated = (0..40).find_map(|_| {
             let mut trial = rest.slice(s![..end, ..end]).to_owned();
             add_layer(&mut trial, layer, &t);
