@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use dashu::rational::RBig;
 use lipbound::numeric::rounding::exponent;
 use lipbound::numeric::sdp::{
-    Multipliers, Objective, Problem, SdpError, bound, certify, fast_bound,
+    Multipliers, Objective, Problem, SdpError, bound, bound_until, certify, fast_bound,
 };
 use lipbound::numeric::spectral::spectral_norm_up;
 use ndarray::{Array2, Axis, arr2};
@@ -499,6 +499,18 @@ fn stopping_at_once_still_gives_a_bound() {
         assert!(!early.converged && early.upper > full.upper);
         assert!(certify(&problem, objective, &early.multipliers).is_some());
         assert!(fast_bound(&problem, objective).expect("a bound").upper >= full.upper);
+    }
+}
+
+#[test]
+fn a_level_that_is_enough_ends_the_run() {
+    let problem = problem(random_weights(&[3, 8, 8, 2], 6), RELU);
+    for objective in [Objective::Spectral, Objective::Row(0)] {
+        let full = bound(&problem, objective, &never).expect("a bound");
+        let enough = full.upper * 1.05;
+        let early = bound_until(&problem, objective, enough, &never).expect("a bound");
+        assert!(early.converged && early.iterations < full.iterations);
+        assert!(early.upper <= enough && early.upper >= full.upper * (1.0 - 1e-7));
     }
 }
 

@@ -40,7 +40,7 @@ mod solver;
 mod start;
 
 pub use certificate::certify;
-pub use solver::{bound, fast_bound};
+pub use solver::{bound, bound_until, fast_bound};
 
 /// A chain of matrices with the slope intervals between them.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ pub struct SdpBound {
     pub multipliers: Multipliers,
     /// The number of Newton steps.
     pub iterations: usize,
-    /// Whether the solver reached its accuracy before it was stopped.
+    /// Whether the solver reached its accuracy, or the level that was enough, before it was stopped.
     pub converged: bool,
 }
 

@@ -33,8 +33,13 @@ pub(super) struct Path {
 ///
 /// Each step computes one Hessian. At a central point, the step is a Newton step together with one
 /// along the tangent of the path in `mu`, as far as feasibility allows; elsewhere it is a damped
-/// Newton step towards the nearest point of the path.
-pub(super) fn follow_path(program: &Program<'_>, start: Vec<f64>, stop: &dyn Fn() -> bool) -> Path {
+/// Newton step towards the nearest point of the path. An objective of at most `level` is enough.
+pub(super) fn follow_path(
+    program: &Program<'_>,
+    start: Vec<f64>,
+    level: f64,
+    stop: &dyn Fn() -> bool,
+) -> Path {
     let cost = program.cost();
     let mut path = Path {
         inner: start.clone(),
@@ -47,11 +52,15 @@ pub(super) fn follow_path(program: &Program<'_>, start: Vec<f64>, stop: &dyn Fn(
     };
     let (mut found_path, mut guess) = (false, 0.7);
     while path.iterations < STEP_LIMIT && !stop() {
+        let value = dot(&cost, &path.z);
+        if value <= level {
+            path.converged = true;
+            break;
+        }
         let Some(directions) = Directions::new(program, &path.z, &factor, &cost) else {
             break;
         };
         path.iterations += 1;
-        let value = dot(&cost, &path.z);
         let mut weight = directions.best_weight();
         if weight <= 0.0 {
             weight = program.parameter() / value;

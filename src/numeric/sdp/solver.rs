@@ -7,7 +7,7 @@ use super::reduce::{Reduced, reduce};
 use super::start::{balance, feasible_start};
 use super::{Multipliers, Objective, Problem, SdpBound, SdpError};
 
-/// A certified bound of the objective.
+/// A certified bound of the objective, at the optimum of the relaxation.
 ///
 /// `stop` is asked before every Newton step; when it returns true, the best point so far is
 /// certified. A chain whose product vanishes for all slopes has the bound 0.
@@ -19,8 +19,28 @@ pub fn bound(
     objective: Objective,
     stop: &dyn Fn() -> bool,
 ) -> Result<SdpBound, SdpError> {
+    bound_until(problem, objective, 0.0, stop)
+}
+
+/// As [`bound`], but content with any bound of at most `enough`: for the maximum over several rows,
+/// a row need not be solved further than to below the largest bound of another one.
+///
+/// # Errors
+/// As [`bound`].
+pub fn bound_until(
+    problem: &Problem,
+    objective: Objective,
+    enough: f64,
+    stop: &dyn Fn() -> bool,
+) -> Result<SdpBound, SdpError> {
     run(problem, objective, true, |program, start| {
-        follow_path(program, start, stop)
+        // A little below, so that rounding upwards does not miss it; nothing depends on it.
+        let scaled = 0.999_999 * enough * 2f64.powi(-program.reduced.exponent);
+        let level = match objective {
+            Objective::Spectral => scaled * scaled,
+            Objective::Row(_) => scaled,
+        };
+        follow_path(program, start, level, stop)
     })
 }
 
