@@ -10,6 +10,7 @@ pub mod interval;
 pub mod matrix;
 pub mod product;
 pub mod rounding;
+pub mod sdp;
 pub mod sparse;
 pub mod spectral;
 

@@ -1,0 +1,231 @@
+//! The path-following method.
+//!
+//! Mehrotra-like predictor steps of second order on the dual barrier alone: every iterate is dual
+//! feasible, so that the method may be stopped at any time.
+
+use super::barrier::Program;
+use super::dense::{Factor, dot};
+use super::newton::Directions;
+
+/// The relative gap at which the solver stops.
+const TOLERANCE: f64 = 2e-8;
+
+/// The Newton steps after which the solver gives up and keeps its best point.
+const STEP_LIMIT: usize = 300;
+
+/// The Newton decrement below which a point counts as central.
+const CENTRAL: f64 = 0.9;
+
+/// The share of the way to the boundary that a step along the path takes.
+const LONG_STEP: f64 = 0.8;
+
+/// Where the solver ended.
+pub(super) struct Path {
+    /// The best strictly feasible point.
+    pub z: Vec<f64>,
+    /// A feasible point farther inside.
+    pub inner: Vec<f64>,
+    pub iterations: usize,
+    pub converged: bool,
+}
+
+/// Follows the central path from a strictly feasible point.
+///
+/// Each step computes one Hessian. At a central point, the step is a Newton step together with one
+/// along the tangent of the path in `mu`, as far as feasibility allows; elsewhere it is a damped
+/// Newton step towards the nearest point of the path. An objective of at most `level` is enough.
+pub(super) fn follow_path(
+    program: &Program<'_>,
+    start: Vec<f64>,
+    level: f64,
+    stop: &dyn Fn() -> bool,
+) -> Path {
+    let cost = program.cost();
+    let mut path = Path {
+        inner: start.clone(),
+        z: start,
+        iterations: 0,
+        converged: false,
+    };
+    let Some(mut factor) = program.factor(&path.z) else {
+        return path;
+    };
+    let (mut found_path, mut guess) = (false, 0.7);
+    while path.iterations < STEP_LIMIT && !stop() {
+        let value = dot(&cost, &path.z);
+        if value <= level {
+            path.converged = true;
+            break;
+        }
+        let Some(directions) = Directions::new(program, &path.z, &factor, &cost) else {
+            break;
+        };
+        path.iterations += 1;
+        let mut weight = directions.best_weight();
+        if weight <= 0.0 {
+            weight = program.parameter() / value;
+        }
+        let decrement = directions.decrement(weight);
+        let gap = program.parameter() / (weight * value);
+        let central = decrement < CENTRAL;
+        found_path |= central;
+        if central && gap > 0.1 {
+            path.inner.clone_from(&path.z);
+        }
+        let next = if central {
+            let last = gap < TOLERANCE;
+            path.converged |= last;
+            let next = predict(program, &directions, &path.z, weight, &mut guess);
+            if last {
+                if let Some((z, _)) = next {
+                    path.z = z;
+                }
+                break;
+            }
+            next
+        } else {
+            centre(program, &directions, &path.z, &factor, &cost, weight).map(|(z, factor)| {
+                if found_path {
+                    (z, factor)
+                } else {
+                    lift(program, z, factor)
+                }
+            })
+        };
+        let Some((z, next_factor)) = next else {
+            break;
+        };
+        path.z = z;
+        factor = next_factor;
+    }
+    path
+}
+
+/// The longest feasible step along the path, to second order in `mu`, shortened.
+///
+/// From `F'(z(mu)) = -c / mu`, at `mu' = (1 - theta) mu`:
+/// `z' = z - theta (H^-1 c / mu) - theta^2 (H^-1 c / mu + H^-1 D^3 F[v, v] / 2) + ...` with the tangent
+/// `v = -H^-1 c / mu`; the Newton step to the path is added, also to `v` in the last term.
+fn predict(
+    program: &Program<'_>,
+    directions: &Directions,
+    z: &[f64],
+    weight: f64,
+    guess: &mut f64,
+) -> Option<(Vec<f64>, Factor)> {
+    let origin = vec![0.0; z.len()];
+    let tangent = directions.advance(&origin, 1.0, 2.0 * weight);
+    let curvature = program.curvature(z, &directions.inverse, &tangent);
+    let bend = directions.solve(&curvature);
+    let point = |theta: f64| -> Vec<f64> {
+        let first = directions.advance(z, 1.0, weight * (1.0 + theta + theta * theta));
+        first
+            .iter()
+            .zip(&bend)
+            .map(|(z, b)| z + theta * theta * b)
+            .collect()
+    };
+    // The search for the boundary starts where it was in the last step.
+    let (mut low, mut high, mut theta) = (0.0, 1.0, *guess);
+    for _ in 0..8 {
+        if program.factor(&point(theta)).is_some() {
+            low = theta;
+        } else {
+            high = theta;
+        }
+        if low > 0.0 && high - low < 0.08 {
+            break;
+        }
+        theta = if low > 0.0 {
+            0.5 * (low + high)
+        } else {
+            0.6 * high
+        };
+    }
+    *guess = low.clamp(0.3, 0.97);
+    let z = point(LONG_STEP * low);
+    let factor = program.factor(&z)?;
+    Some((z, factor))
+}
+
+/// Gives the block of `u` some slack where it has hardly any, by raising `gamma` by a share of at
+/// most one over the barrier's parameter: Newton steps would only double it each time.
+fn lift(program: &Program<'_>, mut z: Vec<f64>, factor: Factor) -> (Vec<f64>, Factor) {
+    let mut unit = vec![0.0; program.reduced.size];
+    let mut trace = 0.0;
+    for i in 0..program.reduced.head {
+        unit[i] = 1.0;
+        trace += factor.solve(&unit)[i];
+        unit[i] = 0.0;
+    }
+    // The block's Schur complement is gamma I - K, and its inverse has this trace.
+    let wanted = z[0] / program.parameter();
+    if trace * wanted < 10.0 {
+        return (z, factor);
+    }
+    let before = z[0];
+    z[0] += wanted;
+    if let Some(factor) = program.factor(&z) {
+        return (z, factor);
+    }
+    z[0] = before;
+    (z, factor)
+}
+/// A damped Newton step for a fixed barrier parameter.
+fn centre(
+    program: &Program<'_>,
+    directions: &Directions,
+    z: &[f64],
+    factor: &Factor,
+    cost: &[f64],
+    weight: f64,
+) -> Option<(Vec<f64>, Factor)> {
+    let merit = |z: &[f64], factor: &Factor| weight * dot(cost, z) - program.log_barrier(z, factor);
+    let (before, decrement) = (merit(z, factor), directions.decrement(weight));
+    let mut share = 1.0;
+    for _ in 0..30 {
+        let next = directions.advance(z, share, weight);
+        if let Some(next_factor) = program.factor(&next) {
+            let after = merit(&next, &next_factor);
+            if after <= before - 0.1 * share * decrement * decrement {
+                let accepted = (next, next_factor);
+                return Some(stretch(program, z, accepted, after, merit));
+            }
+        }
+        share *= 0.6;
+    }
+    None
+}
+
+/// Lengthens the step in the multipliers that it multiplied, while that helps: a multiplier that is
+/// far too small only doubles with a Newton step.
+fn stretch(
+    program: &Program<'_>,
+    from: &[f64],
+    accepted: (Vec<f64>, Factor),
+    mut value: f64,
+    merit: impl Fn(&[f64], &Factor) -> f64,
+) -> (Vec<f64>, Factor) {
+    let step: Vec<f64> = accepted.0.iter().zip(from).map(|(b, a)| b - a).collect();
+    let grows = |k: usize| step[k] > 0.5 * from[k];
+    if !(0..from.len()).any(grows) {
+        return accepted;
+    }
+    let (base, mut best) = (accepted.0.clone(), accepted);
+    let mut length = 3.0;
+    while length < 1e9 {
+        let longer = |k: usize| base[k] + if grows(k) { length * step[k] } else { 0.0 };
+        let z: Vec<f64> = (0..from.len()).map(longer).collect();
+        let Some(factor) = program.factor(&z) else {
+            break;
+        };
+        let after = merit(&z, &factor);
+        if after.is_nan() || after >= value {
+            break;
+        }
+        value = after;
+        best = (z, factor);
+        length *= 4.0;
+    }
+    best
+}

@@ -1,0 +1,174 @@
+//! From a problem to its certified bound.
+
+use super::barrier::Program;
+use super::certificate::Verifier;
+use super::path::{Path, follow_path};
+use super::reduce::{Reduced, reduce};
+use super::start::{balance, feasible_start};
+use super::{Multipliers, Objective, Problem, SdpBound, SdpError};
+
+/// A certified bound of the objective, at the optimum of the relaxation.
+///
+/// `stop` is asked before every Newton step; when it returns true, the best point so far is
+/// certified. A chain whose product vanishes for all slopes has the bound 0.
+///
+/// # Errors
+/// No feasible point, or none that could be verified: never an unproved number.
+pub fn bound(
+    problem: &Problem,
+    objective: Objective,
+    stop: &dyn Fn() -> bool,
+) -> Result<SdpBound, SdpError> {
+    bound_until(problem, objective, 0.0, stop)
+}
+
+/// As [`bound`], but content with any bound of at most `enough`: for the maximum over several rows,
+/// a row need not be solved further than to below the largest bound of another one.
+///
+/// # Errors
+/// As [`bound`].
+pub fn bound_until(
+    problem: &Problem,
+    objective: Objective,
+    enough: f64,
+    stop: &dyn Fn() -> bool,
+) -> Result<SdpBound, SdpError> {
+    run(problem, objective, true, |program, start| {
+        // A little below, so that rounding upwards does not miss it; nothing depends on it.
+        let scaled = 0.999_999 * enough * 2f64.powi(-program.reduced.exponent);
+        let level = match objective {
+            Objective::Spectral => scaled * scaled,
+            Objective::Row(_) => scaled,
+        };
+        follow_path(program, start, level, stop)
+    })
+}
+
+/// A certified bound from the closed form alone: one factorisation per layer and no iteration, for
+/// networks beyond the reach of [`bound`]. It is never below that of [`bound`].
+///
+/// # Errors
+/// As [`bound`].
+pub fn fast_bound(problem: &Problem, objective: Objective) -> Result<SdpBound, SdpError> {
+    run(problem, objective, false, |program, start| Path {
+        z: tightened(program, &start),
+        inner: start,
+        iterations: 0,
+        converged: true,
+    })
+}
+
+fn run(
+    problem: &Problem,
+    objective: Objective,
+    central: bool,
+    solver: impl FnOnce(&Program<'_>, Vec<f64>) -> Path,
+) -> Result<SdpBound, SdpError> {
+    let reduced = reduce(problem, objective)?;
+    let verifier = Verifier::new(&reduced, objective);
+    if reduced.vanishes() {
+        let zeros = vec![0.0; 1 + reduced.neurons() + reduced.inputs.len()];
+        let multipliers = expand(problem, objective, &reduced, &zeros);
+        return Ok(SdpBound {
+            upper: 0.0,
+            multipliers,
+            iterations: 0,
+            converged: true,
+        });
+    }
+    let program = Program::new(&reduced, objective);
+    let start = feasible_start(&program, central).ok_or(SdpError::NotCertified(
+        "no feasible multipliers to start from",
+    ))?;
+    let mut path = solver(&program, start);
+    if !path.converged {
+        path.z = tightened(&program, &path.z);
+    }
+    certify_path(problem, objective, &reduced, &verifier, &path).ok_or(SdpError::NotCertified(
+        "no multipliers passed the verification",
+    ))
+}
+
+/// The same multipliers with the least `gamma` that keeps the point feasible, to about 1e-4, and
+/// `gamma` balanced against `lambda`.
+fn tightened(program: &Program<'_>, z: &[f64]) -> Vec<f64> {
+    let mut best = z.to_vec();
+    let (mut low, mut high) = (0.0, 1.0);
+    while high - low > 1e-4 * high {
+        let middle = if low > 0.0 {
+            0.5 * (low + high)
+        } else {
+            0.7 * high
+        };
+        let mut trial = z.to_vec();
+        trial[0] *= middle;
+        if program.factor(&trial).is_some() {
+            high = middle;
+            best = trial;
+        } else {
+            low = middle;
+        }
+        if high < 1e-12 {
+            break;
+        }
+    }
+    if program.inputs() > 0 {
+        balance(program, &mut best);
+    }
+    best
+}
+
+/// Verifies the end of the path, moved towards the inner point by the smallest weight that passes.
+///
+/// Feasibility is convex, so every mixture is feasible up to rounding.
+fn certify_path(
+    problem: &Problem,
+    objective: Objective,
+    reduced: &Reduced,
+    verifier: &Verifier<'_>,
+    path: &Path,
+) -> Option<SdpBound> {
+    let mut weight = 0.0;
+    while weight <= 1.0 {
+        let mix = |(&a, &b): (&f64, &f64)| a + weight * (b - a);
+        let z: Vec<f64> = path.z.iter().zip(&path.inner).map(mix).collect();
+        let multipliers = expand(problem, objective, reduced, &z);
+        let valid = z.iter().all(|x| x.is_finite() && *x >= 0.0);
+        if let Some(upper) = valid.then(|| verifier.verify(&multipliers)).flatten() {
+            return Some(SdpBound {
+                upper,
+                multipliers,
+                iterations: path.iterations,
+                converged: path.converged,
+            });
+        }
+        weight = if weight == 0.0 { 1e-12 } else { weight * 4.0 };
+    }
+    None
+}
+
+/// The multipliers in the shape of the problem.
+fn expand(problem: &Problem, objective: Objective, reduced: &Reduced, z: &[f64]) -> Multipliers {
+    let mut layers: Vec<Vec<f64>> = problem
+        .slopes()
+        .iter()
+        .map(|l| vec![0.0; l.len()])
+        .collect();
+    for layer in &reduced.layers {
+        for (k, &neuron) in layer.neurons.iter().enumerate() {
+            layers[layer.index][neuron] = z[1 + layer.start - reduced.head + k];
+        }
+    }
+    let mut lambda = Vec::new();
+    if let Objective::Row(_) = objective {
+        lambda = vec![0.0; problem.weights()[0].ncols()];
+        for (&j, &value) in reduced.inputs.iter().zip(&z[1 + reduced.neurons()..]) {
+            lambda[j] = value;
+        }
+    }
+    Multipliers {
+        gamma: z[0],
+        lambda,
+        layers,
+    }
+}

@@ -1,0 +1,618 @@
+//! The SDP bound against enumeration, exact arithmetic and reference values.
+//!
+//! With `LIPBOUND_SHARED` set to the folder of the shared reference data, its networks are checked too.
+
+#![allow(clippy::expect_used)] // a test that cannot read its data should stop there
+
+use std::path::{Path, PathBuf};
+
+use dashu::rational::RBig;
+use lipbound::numeric::rounding::exponent;
+use lipbound::numeric::sdp::{
+    Multipliers, Objective, Problem, SdpError, bound, bound_until, certify, fast_bound,
+};
+use lipbound::numeric::spectral::spectral_norm_up;
+use ndarray::{Array2, Axis, arr2};
+use rand::{Rng, SeedableRng};
+
+const RELU: (f64, f64) = (0.0, 1.0);
+
+fn problem(weights: Vec<Array2<f64>>, slope: (f64, f64)) -> Problem {
+    let hidden = &weights[..weights.len() - 1];
+    let slopes = hidden.iter().map(|w| vec![slope; w.nrows()]).collect();
+    Problem::new(weights, slopes).expect("a valid chain")
+}
+
+fn random_weights(widths: &[usize], seed: u64) -> Vec<Array2<f64>> {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let shapes = widths.windows(2);
+    shapes
+        .map(|w| Array2::from_shape_fn((w[1], w[0]), |_| rng.random_range(-1.0..1.0)))
+        .collect()
+}
+
+fn never() -> bool {
+    false
+}
+
+fn solved(problem: &Problem, objective: Objective) -> f64 {
+    let result = bound(problem, objective, &never).expect("a bound");
+    let again = certify(problem, objective, &result.multipliers);
+    assert_eq!(again, Some(result.upper));
+    assert!(result.converged);
+    result.upper
+}
+
+/// The bound in l1, l2 and linf.
+fn all_norms(problem: &Problem) -> [f64; 3] {
+    [
+        rows(&problem.transposed()),
+        solved(problem, Objective::Spectral),
+        rows(problem),
+    ]
+}
+
+fn rows(problem: &Problem) -> f64 {
+    let count = problem.weights()[problem.weights().len() - 1].nrows();
+    let row = |i| solved(problem, Objective::Row(i));
+    (0..count).map(row).fold(0.0, f64::max)
+}
+
+/// The norms of a matrix in l1, l2 and linf, to rounding.
+fn norms(a: &Array2<f64>) -> [f64; 3] {
+    let largest = |axis| {
+        let sums = a.mapv(f64::abs).sum_axis(axis);
+        sums.into_iter().fold(0.0, f64::max)
+    };
+    [
+        largest(Axis(0)),
+        spectral_norm_up(a.view()),
+        largest(Axis(1)),
+    ]
+}
+
+/// `K` by enumeration of all extreme slopes (the norm is convex in each slope).
+fn enumerated(problem: &Problem) -> [f64; 3] {
+    let count = problem.neurons();
+    let mut best = [0.0f64; 3];
+    for pattern in 0u32..1 << count {
+        let mut bit = 0;
+        let mut product = problem.weights()[0].clone();
+        for (layer, w) in problem.slopes().iter().zip(&problem.weights()[1..]) {
+            for (mut row, &(alpha, beta)) in product.outer_iter_mut().zip(layer) {
+                row *= if pattern >> bit & 1 == 0 { alpha } else { beta };
+                bit += 1;
+            }
+            product = w.dot(&product);
+        }
+        for (b, n) in best.iter_mut().zip(norms(&product)) {
+            *b = b.max(n);
+        }
+    }
+    best
+}
+
+fn json_network(path: &Path) -> Vec<Array2<f64>> {
+    let text = std::fs::read_to_string(path).expect("readable");
+    let value: serde_json::Value = serde_json::from_str(&text).expect("json");
+    let layers = value["layers"].as_array().expect("layers");
+    let dense = layers.iter().filter(|layer| layer["type"] == "dense");
+    dense
+        .map(|layer| {
+            let w: Vec<Vec<f64>> = serde_json::from_value(layer["weight"].clone()).expect("rows");
+            Array2::from_shape_fn((w.len(), w[0].len()), |(i, j)| w[i][j])
+        })
+        .collect()
+}
+
+#[test]
+fn reference_values() {
+    // The optima, from an independent solver, to about 1e-8 (shared/reference/dense.json).
+    let cases = [
+        ("x2-l4", [1.9375, 1.9375, 1.9375]),
+        ("random-2-8x10x6x3", [39.0758953, 42.1215101, 89.2410014]),
+        ("random-4-5x6x5x4x2", [44.0322993, 46.7531357, 96.5532735]),
+        ("random-7-6x4x3x3x3x2", [17.7280656, 21.7655665, 42.5792022]),
+    ];
+    for (name, expected) in cases {
+        let path = PathBuf::from(format!("tests/data/sdp/{name}.json"));
+        let values = all_norms(&problem(json_network(&path), RELU));
+        for (value, expected) in values.iter().zip(expected) {
+            let excess = value / expected - 1.0;
+            assert!(
+                (-5e-9..1e-7).contains(&excess),
+                "{name}: {value} {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn enumeration_is_never_above() {
+    let slopes = [
+        RELU,
+        (0.1, 1.0),
+        (0.0, 0.25),
+        (-0.2, 1.1),
+        (0.5, 2.0),
+        (-1.0, -0.5),
+    ];
+    let shapes: [&[usize]; 5] = [
+        &[1, 1, 1],
+        &[3, 4, 2],
+        &[2, 3, 3, 2],
+        &[4, 2, 3, 2, 1],
+        &[1, 6, 3],
+    ];
+    for (s, shape) in shapes.iter().enumerate() {
+        for (k, &slope) in slopes.iter().enumerate() {
+            let problem = problem(random_weights(shape, (10 * s + k) as u64), slope);
+            let (sdp, exact) = (all_norms(&problem), enumerated(&problem));
+            for (sdp, exact) in sdp.iter().zip(exact) {
+                assert!(
+                    *sdp >= exact * (1.0 - 1e-12),
+                    "{shape:?} {slope:?}: {sdp} {exact}"
+                );
+                assert!(*sdp <= exact * 2.0, "{shape:?} {slope:?}: {sdp} {exact}");
+            }
+        }
+    }
+}
+
+/// `W_(t,s) = W_{t-1} ... W_s`.
+fn partial_product(weights: &[Array2<f64>], t: usize, s: usize) -> Array2<f64> {
+    let product = weights[s].clone();
+    weights[s + 1..t].iter().fold(product, |p, w| w.dot(&p))
+}
+
+/// `K1` of a ReLU chain in l1, l2 and linf.
+fn k1(weights: &[Array2<f64>]) -> [f64; 3] {
+    let mut c = vec![[1.0; 3]];
+    for t in 1..=weights.len() {
+        let mut next = [0.0; 3];
+        for (s, c) in c.iter().enumerate() {
+            let norms = norms(&partial_product(weights, t, s));
+            (0..3).for_each(|i| next[i] += c[i] * norms[i]);
+        }
+        c.push(next);
+    }
+    c[weights.len()].map(|x| x * 0.5f64.powi(weights.len() as i32 - 1))
+}
+
+/// `K5` of a ReLU chain in linf.
+fn k5(weights: &[Array2<f64>]) -> f64 {
+    let mut v = vec![ndarray::Array1::ones(weights[0].ncols())];
+    for t in 1..=weights.len() {
+        let terms = v.iter().enumerate();
+        let terms = terms.map(|(s, v)| partial_product(weights, t, s).mapv(f64::abs).dot(v));
+        let sum = terms.fold(ndarray::Array1::zeros(weights[t - 1].nrows()), |a, b| a + b);
+        v.push(sum);
+    }
+    let largest = v[weights.len()].iter().fold(0.0f64, |m, &x| m.max(x));
+    largest * 0.5f64.powi(weights.len() as i32 - 1)
+}
+
+#[test]
+fn the_closed_forms_are_not_below() {
+    for seed in 0..6 {
+        let weights = random_weights(&[4, 7, 6, 5, 3], 100 + seed);
+        let problem = problem(weights.clone(), RELU);
+        let sdp = all_norms(&problem);
+        for (sdp, k1) in sdp.iter().zip(k1(&weights)) {
+            assert!(*sdp <= k1 * (1.0 + 1e-7), "{sdp} {k1}");
+        }
+        let transposed = problem.transposed();
+        for (sdp, k5) in [(sdp[2], k5(&weights)), (sdp[0], k5(transposed.weights()))] {
+            assert!(sdp <= k5 * (1.0 + 1e-7), "{sdp} {k5}");
+        }
+    }
+}
+
+#[test]
+fn mixed_fixed_dead_and_free_neurons() {
+    let kinds = [RELU, (1.0, 1.0), (0.0, 0.0), (0.3, 0.3), (-0.5, 0.25)];
+    for seed in 0..12 {
+        let weights = random_weights(&[3, 4, 3, 3, 2], seed);
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let slopes = [4, 3, 3].map(|n| (0..n).map(|_| kinds[rng.random_range(0..5)]).collect());
+        let problem = Problem::new(weights, slopes.to_vec()).expect("valid");
+        let (sdp, exact) = (all_norms(&problem), enumerated(&problem));
+        for (sdp, exact) in sdp.iter().zip(exact) {
+            assert!(
+                *sdp >= exact * (1.0 - 1e-12) && *sdp <= exact * 1.6,
+                "{seed}: {sdp} {exact}"
+            );
+        }
+    }
+}
+
+#[test]
+fn fixed_slopes_give_the_norm_of_the_product() {
+    let weights = random_weights(&[4, 5, 3, 2], 3);
+    let product = weights[2].dot(&weights[1]).dot(&weights[0]);
+    let fixed = problem(weights.clone(), (1.0, 1.0));
+    let single = Problem::new(vec![product.clone()], vec![]).expect("valid");
+    for ((a, b), exact) in all_norms(&fixed)
+        .iter()
+        .zip(all_norms(&single))
+        .zip(norms(&product))
+    {
+        for value in [*a, b] {
+            assert!(value >= exact * (1.0 - 1e-14) && value <= exact * (1.0 + 1e-7));
+        }
+    }
+}
+
+#[test]
+fn positive_weights_are_exact() {
+    let weights: Vec<_> = random_weights(&[4, 6, 5, 2], 5)
+        .into_iter()
+        .map(|w| w.mapv(f64::abs))
+        .collect();
+    let product = weights[2].dot(&weights[1]).dot(&weights[0]);
+    for (value, exact) in all_norms(&problem(weights, RELU))
+        .iter()
+        .zip(norms(&product))
+    {
+        assert!(
+            *value >= exact * (1.0 - 1e-14) && *value <= exact * (1.0 + 1e-6),
+            "{value} {exact}"
+        );
+    }
+}
+
+#[test]
+fn dead_networks_have_the_bound_zero() {
+    let mut weights = random_weights(&[3, 4, 2], 1);
+    weights[0].fill(0.0);
+    assert_eq!(all_norms(&problem(weights.clone(), RELU)), [0.0; 3]);
+    let weights = random_weights(&[3, 4, 2], 1);
+    assert_eq!(all_norms(&problem(weights, (0.0, 0.0))), [0.0; 3]);
+}
+
+fn exact(x: f64) -> RBig {
+    RBig::try_from(x).expect("finite")
+}
+
+fn power(e: i32) -> RBig {
+    RBig::from(2u8).pow(e.unsigned_abs() as isize)
+}
+
+/// Whether a symmetric rational matrix is positive semidefinite (exact elimination).
+fn is_semidefinite(mut m: Vec<Vec<RBig>>) -> bool {
+    let n = m.len();
+    for k in 0..n {
+        if m[k][k] < RBig::ZERO {
+            return false;
+        }
+        if m[k][k] == RBig::ZERO {
+            if (k + 1..n).any(|i| m[i][k] != RBig::ZERO) {
+                return false;
+            }
+            continue;
+        }
+        for i in k + 1..n {
+            let factor = &m[i][k] / &m[k][k];
+            let (above, below) = m.split_at_mut(i);
+            for (entry, pivot) in below[0].iter_mut().zip(&above[k]).skip(k + 1) {
+                *entry -= &factor * pivot;
+            }
+        }
+    }
+    true
+}
+
+/// The full matrix of the relaxation of an output row, from its definition, in exact arithmetic.
+fn exact_matrix(problem: &Problem, row: usize, z: &Multipliers) -> Vec<Vec<RBig>> {
+    let mut weights: Vec<Array2<f64>> = problem.weights().to_vec();
+    let last = weights.len() - 1;
+    weights[last] = weights[last].select(Axis(0), &[row]);
+    let sizes: Vec<usize> = std::iter::once(1)
+        .chain(weights.iter().rev().map(|w| w.ncols()))
+        .collect();
+    let starts: Vec<usize> = sizes
+        .iter()
+        .scan(0, |s, n| {
+            *s += n;
+            Some(*s - n)
+        })
+        .collect();
+    let n: usize = sizes.iter().sum();
+    let mut m = vec![vec![RBig::ZERO; n]; n];
+    m[0][0] = exact(z.gamma);
+    for (j, &lambda) in z.lambda.iter().enumerate() {
+        let at = starts[last + 1] + j;
+        m[at][at] = exact(lambda);
+    }
+    for (b, r) in (0..=last).rev().enumerate() {
+        let w = &weights[r];
+        let largest = w.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+        let shift = exponent(largest) + 1;
+        let scale = if shift >= 0 {
+            RBig::ONE / power(shift)
+        } else {
+            power(shift)
+        };
+        let half = RBig::ONE / RBig::from(2u8);
+        let (rows, columns) = (starts[b], starts[b + 1]);
+        for k in 0..w.ncols() {
+            let (t, sum, product) = if r > 0 {
+                let (alpha, beta) = problem.slopes()[r - 1][k];
+                let (alpha, beta) = (exact(alpha), exact(beta));
+                let t = exact(z.layers[r - 1][k]);
+                m[columns + k][columns + k] += t.clone();
+                (t, &alpha + &beta, &alpha * &beta)
+            } else {
+                (RBig::ONE, RBig::ONE, RBig::ZERO)
+            };
+            for i in 0..w.nrows() {
+                let entry = exact(w[[i, k]]) * &scale;
+                let coupling = RBig::ZERO - &entry * &half * &t * &sum;
+                m[rows + i][columns + k] += coupling.clone();
+                m[columns + k][rows + i] += coupling;
+                for j in 0..w.nrows() {
+                    let other = exact(w[[j, k]]) * &scale;
+                    m[rows + i][rows + j] += &entry * &other * &t * &product;
+                }
+            }
+        }
+    }
+    m
+}
+
+#[test]
+fn certificates_hold_in_exact_arithmetic() {
+    for (seed, slope) in [(1, RELU), (2, (0.1, 0.9)), (3, (-0.3, 0.7)), (4, RELU)] {
+        let problem = problem(random_weights(&[3, 4, 3, 2], seed), slope);
+        for row in 0..2 {
+            let z = bound(&problem, Objective::Row(row), &never)
+                .expect("a bound")
+                .multipliers;
+            assert!(
+                is_semidefinite(exact_matrix(&problem, row, &z)),
+                "{seed} {row}"
+            );
+        }
+    }
+}
+
+#[test]
+fn tampered_multipliers_are_rejected() {
+    let problem = problem(random_weights(&[3, 5, 4, 2], 9), RELU);
+    for objective in [Objective::Spectral, Objective::Row(1)] {
+        let good = bound(&problem, objective, &never)
+            .expect("a bound")
+            .multipliers;
+        let reject = |change: &dyn Fn(&mut Multipliers)| {
+            let mut bad = good.clone();
+            change(&mut bad);
+            assert_eq!(certify(&problem, objective, &bad), None, "{bad:?}");
+        };
+        reject(&|z| z.gamma *= 1.0 - 1e-4);
+        reject(&|z| z.gamma = -1.0);
+        reject(&|z| z.gamma = f64::NAN);
+        reject(&|z| z.gamma = f64::INFINITY);
+        reject(&|z| z.layers[0][0] = -z.layers[0][0]);
+        reject(&|z| z.layers[0][0] = 0.0);
+        reject(&|z| z.layers[1][2] *= 0.5);
+        reject(&|z| z.layers[1][2] = f64::NAN);
+        reject(&|z| z.layers[1].truncate(3));
+        reject(&|z| z.layers.truncate(1));
+        reject(&|z| z.lambda.push(1.0));
+        if objective == Objective::Row(1) {
+            reject(&|z| z.lambda[1] *= 1.0 - 1e-4);
+            reject(&|z| z.lambda[1] = 0.0);
+            reject(&|z| z.lambda[1] = -1.0);
+        }
+    }
+}
+
+#[test]
+fn certificates_survive_a_round_trip() {
+    let problem = problem(random_weights(&[3, 5, 2], 4), RELU);
+    let good = bound(&problem, Objective::Row(0), &never).expect("a bound");
+    let text = serde_json::to_string(&good.multipliers).expect("json");
+    let read: Multipliers = serde_json::from_str(&text).expect("json");
+    assert_eq!(
+        certify(&problem, Objective::Row(0), &read),
+        Some(good.upper)
+    );
+}
+
+#[test]
+fn ill_conditioned_networks_are_bounded_or_refused() {
+    let mut cases: Vec<Vec<Array2<f64>>> = Vec::new();
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(11);
+    for seed in 0..12 {
+        let mut weights = random_weights(&[2, 3, 3, 2], seed);
+        for w in &mut weights {
+            w.mapv_inplace(|x| x * 10f64.powi(rng.random_range(-12..=12)));
+        }
+        cases.push(weights);
+    }
+    let mut zero_rows = random_weights(&[3, 4, 3, 2], 50);
+    zero_rows[0].row_mut(1).fill(0.0);
+    zero_rows[1].row_mut(0).fill(0.0);
+    zero_rows[2].column_mut(2).fill(0.0);
+    cases.push(zero_rows);
+    let mut repeated = random_weights(&[3, 4, 4, 2], 51);
+    for w in repeated.iter_mut().take(2) {
+        let row = w.row(0).to_owned();
+        (1..4).for_each(|i| w.row_mut(i).assign(&row));
+    }
+    cases.push(repeated);
+    cases.push(vec![arr2(&[[2.0]]), arr2(&[[-3.0]])]);
+    cases.push(random_weights(&[3, 2], 52));
+    cases.push(vec![arr2(&[[1e300]]), arr2(&[[1e-300]])]);
+    cases.push(vec![arr2(&[[5e-324]]), arr2(&[[1e300]])]);
+    cases.push(vec![arr2(&[[1e-200, 1.0]]), arr2(&[[1e-200], [1.0]])]);
+    for weights in cases {
+        let problem = problem(weights, RELU);
+        let exact = enumerated(&problem);
+        let check = |problem: &Problem, objective, exact: f64| {
+            for result in [
+                bound(problem, objective, &never),
+                fast_bound(problem, objective),
+            ] {
+                match result {
+                    Ok(result) => {
+                        assert!(result.upper >= exact * (1.0 - 1e-12), "{problem:?}");
+                        assert!(certify(problem, objective, &result.multipliers).is_some());
+                    }
+                    Err(error) => {
+                        assert!(matches!(error, SdpError::NotCertified(_)))
+                    }
+                }
+            }
+        };
+        check(&problem, Objective::Spectral, exact[1]);
+        let last = &problem.weights()[problem.weights().len() - 1];
+        if last.nrows() == 1 {
+            check(&problem, Objective::Row(0), exact[2]);
+        }
+    }
+}
+
+#[test]
+fn a_chain_that_is_none_is_refused() {
+    let w = random_weights(&[2, 3, 1], 0);
+    let slopes = vec![vec![RELU; 3]];
+    let with = |w: Vec<Array2<f64>>, s: Vec<Vec<(f64, f64)>>| Problem::new(w, s);
+    assert!(with(w.clone(), slopes.clone()).is_ok());
+    assert!(with(w.clone(), vec![]).is_err());
+    assert!(with(w.clone(), vec![vec![RELU; 2]]).is_err());
+    assert!(with(w.clone(), vec![vec![(1.0, 0.0); 3]]).is_err());
+    assert!(with(w.clone(), vec![vec![(0.0, f64::INFINITY); 3]]).is_err());
+    assert!(with(vec![w[0].clone(), w[0].clone()], slopes.clone()).is_err());
+    let nan = vec![w[0].clone() * f64::NAN, w[1].clone()];
+    assert!(with(nan, slopes.clone()).is_err());
+    let fine = Problem::new(w, slopes).expect("valid");
+    assert!(bound(&fine, Objective::Row(1), &never).is_err());
+}
+
+#[test]
+fn stopping_at_once_still_gives_a_bound() {
+    let problem = problem(random_weights(&[3, 8, 8, 2], 6), RELU);
+    for objective in [Objective::Spectral, Objective::Row(0)] {
+        let early = bound(&problem, objective, &|| true).expect("a bound");
+        let full = bound(&problem, objective, &never).expect("a bound");
+        assert!(!early.converged && early.upper > full.upper);
+        assert!(certify(&problem, objective, &early.multipliers).is_some());
+        assert!(fast_bound(&problem, objective).expect("a bound").upper >= full.upper);
+    }
+}
+
+#[test]
+fn a_level_that_is_enough_ends_the_run() {
+    let problem = problem(random_weights(&[3, 8, 8, 2], 6), RELU);
+    for objective in [Objective::Spectral, Objective::Row(0)] {
+        let full = bound(&problem, objective, &never).expect("a bound");
+        let enough = full.upper * 1.05;
+        let early = bound_until(&problem, objective, enough, &never).expect("a bound");
+        assert!(early.converged && early.iterations < full.iterations);
+        assert!(early.upper <= enough && early.upper >= full.upper * (1.0 - 1e-7));
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_threads() {
+    let problem = problem(random_weights(&[20, 150, 140, 3], 8), RELU);
+    let all = bound(&problem, Objective::Spectral, &never).expect("a bound");
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build()
+        .expect("pool");
+    let one = pool
+        .install(|| bound(&problem, Objective::Spectral, &never))
+        .expect("a bound");
+    assert_eq!(all, one);
+}
+
+fn npz_network(path: &Path) -> Vec<Array2<f64>> {
+    let file = std::fs::File::open(path).expect("readable");
+    let mut archive = zip::ZipArchive::new(file).expect("zip");
+    let name = |i: usize, archive: &mut zip::ZipArchive<_>| {
+        let entry = archive.by_index(i).expect("entry");
+        entry.name().expect("name").to_string()
+    };
+    let mut names: Vec<String> = (0..archive.len()).map(|i| name(i, &mut archive)).collect();
+    names.retain(|n| n.starts_with('W') || n.ends_with("weight.npy"));
+    let number = |n: &String| -> usize {
+        let digits: String = n.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0)
+    };
+    names.sort_by_key(number);
+    let read = |name: &String| {
+        let array = npyz::NpyFile::new(archive.by_name(name).expect("entry")).expect("npy");
+        let shape: Vec<usize> = array.shape().iter().map(|&n| n as usize).collect();
+        let columns_first = array.order() == npyz::Order::Fortran;
+        let data: Vec<f64> = if array.dtype().descr().contains("f4") {
+            let data = array.into_vec::<f32>().expect("data");
+            data.into_iter().map(f64::from).collect()
+        } else {
+            array.into_vec::<f64>().expect("data")
+        };
+        if columns_first {
+            let turned = Array2::from_shape_vec((shape[1], shape[0]), data).expect("shape");
+            turned.t().as_standard_layout().into_owned()
+        } else {
+            Array2::from_shape_vec((shape[0], shape[1]), data).expect("shape")
+        }
+    };
+    names.iter().map(read).collect()
+}
+
+#[test]
+fn shared_anchors() {
+    let Some(folder) = std::env::var_os("LIPBOUND_SHARED").map(PathBuf::from) else {
+        return;
+    };
+    // Published optima of others' solvers: exact to the digits given, some from above.
+    let l2 = [
+        ("public/lipsdp_random", 36.48222959637795, 36.4822297),
+        ("public/lipsdp_mnist", 24.36634, 24.36636),
+        ("public/glipsdp_fnn2_seed0_out7", 5.10971, 5.109715),
+        ("public/glipsdp_fnn3_seed0_out7", 9.72861, 9.728614),
+        ("public/lipbab_SDnet_10_15_10_3", 41.42699, 41.427),
+        (
+            "public/exlipbab_wine_net_11x12x12x1_ReLU",
+            1.846912,
+            1.846913,
+        ),
+        (
+            "public/exlipbab_iris_net_4x6x6x3_ReLU",
+            11.6353399,
+            11.63534011,
+        ),
+        ("public/lipmip_toy0", 0.57784915, 0.57784918),
+        ("public/eclipse_lyr2n80test1", 0.73725698126, 0.737256985),
+        ("public/acasxu_1_1", 88258.0, 88262.9),
+        ("mnist/mnist_mlp", 12.784, 12.786),
+    ];
+    for (name, low, high) in l2 {
+        let weights = npz_network(&folder.join(format!("models/{name}.npz")));
+        let value = solved(&problem(weights, RELU), Objective::Spectral);
+        assert!(value >= low && value <= high, "{name}: {value}");
+    }
+    let weights = npz_network(&folder.join("models/mnist/mnist_mlp.npz"));
+    let value = solved(&problem(weights, RELU), Objective::Row(9));
+    assert!((187.3..187.4).contains(&value), "{value}");
+    let text = std::fs::read_to_string(folder.join("reference/dense.json")).expect("readable");
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&text).expect("json");
+    for entry in entries {
+        let name = entry["network"].as_str().expect("name");
+        let network = json_network(&folder.join("reference").join(name));
+        let values = all_norms(&problem(network, RELU));
+        for (norm, value) in ["l1", "l2", "linf"].iter().zip(values) {
+            let reference = &entry["values"][norm];
+            if let Some(k) = reference["k"].as_f64() {
+                assert!(value >= k * (1.0 - 1e-12), "{name} {norm}: {value} {k}");
+            }
+            if let Some(expected) = reference["k_sdp"].as_f64() {
+                // The reference itself is above the optimum, by at most 1e-6.
+                let excess = value / expected - 1.0;
+                assert!(excess.abs() < 1e-6, "{name} {norm}: {value} {expected}");
+            }
+        }
+    }
+}
