@@ -11,9 +11,8 @@ fn network(widths: &[usize]) -> Problem {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
     let mut entry = |width: usize| rng.random_range(-1.0..1.0) / (width as f64).sqrt();
     let shapes = widths.windows(2);
-    let weights: Vec<_> = shapes
-        .map(|w| Array2::from_shape_simple_fn((w[1], w[0]), || entry(w[0])))
-        .collect();
+    let weights: Vec<_> =
+        shapes.map(|w| Array2::from_shape_simple_fn((w[1], w[0]), || entry(w[0]))).collect();
     let hidden = &widths[1..widths.len() - 1];
     let slopes = hidden.iter().map(|&n| vec![(0.0, 1.0); n]).collect();
     Problem::new(weights, slopes).expect("a valid chain")
@@ -42,21 +41,13 @@ fn deep(criterion: &mut Criterion) {
         widths.extend(std::iter::repeat_n(50, layers));
         widths.push(5);
         let problem = network(&widths);
-        group.bench_with_input(
-            BenchmarkId::new("l2", layers),
-            &problem,
-            |bench, problem| {
-                bench.iter(|| bound(problem, Objective::Spectral, &|| false));
-            },
-        );
+        group.bench_with_input(BenchmarkId::new("l2", layers), &problem, |bench, problem| {
+            bench.iter(|| bound(problem, Objective::Spectral, &|| false));
+        });
         let solved = bound(&problem, Objective::Spectral, &|| false).expect("a bound");
-        group.bench_with_input(
-            BenchmarkId::new("certify", layers),
-            &problem,
-            |bench, problem| {
-                bench.iter(|| certify(problem, Objective::Spectral, &solved.multipliers));
-            },
-        );
+        group.bench_with_input(BenchmarkId::new("certify", layers), &problem, |bench, problem| {
+            bench.iter(|| certify(problem, Objective::Spectral, &solved.multipliers));
+        });
     }
     group.finish();
 }

@@ -26,9 +26,7 @@ fn problem(weights: Vec<Array2<f64>>, slope: (f64, f64)) -> Problem {
 fn random_weights(widths: &[usize], seed: u64) -> Vec<Array2<f64>> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let shapes = widths.windows(2);
-    shapes
-        .map(|w| Array2::from_shape_fn((w[1], w[0]), |_| rng.random_range(-1.0..1.0)))
-        .collect()
+    shapes.map(|w| Array2::from_shape_fn((w[1], w[0]), |_| rng.random_range(-1.0..1.0))).collect()
 }
 
 fn never() -> bool {
@@ -45,11 +43,7 @@ fn solved(problem: &Problem, objective: Objective) -> f64 {
 
 /// The bound in l1, l2 and linf.
 fn all_norms(problem: &Problem) -> [f64; 3] {
-    [
-        rows(&problem.transposed()),
-        solved(problem, Objective::Spectral),
-        rows(problem),
-    ]
+    [rows(&problem.transposed()), solved(problem, Objective::Spectral), rows(problem)]
 }
 
 fn rows(problem: &Problem) -> f64 {
@@ -64,11 +58,7 @@ fn norms(a: &Array2<f64>) -> [f64; 3] {
         let sums = a.mapv(f64::abs).sum_axis(axis);
         sums.into_iter().fold(0.0, f64::max)
     };
-    [
-        largest(Axis(0)),
-        spectral_norm_up(a.view()),
-        largest(Axis(1)),
-    ]
+    [largest(Axis(0)), spectral_norm_up(a.view()), largest(Axis(1))]
 }
 
 /// `K` by enumeration of all extreme slopes (the norm is convex in each slope).
@@ -115,44 +105,26 @@ fn reference_values() {
         ("random-7-6x4x3x3x3x2", [17.7280656, 21.7655665, 42.5792022]),
     ];
     for (name, expected) in cases {
-        let path = PathBuf::from(format!("tests/data/sdp/{name}.json"));
+        let path = PathBuf::from(format!("tests/data/networks/{name}.json"));
         let values = all_norms(&problem(json_network(&path), RELU));
         for (value, expected) in values.iter().zip(expected) {
             let excess = value / expected - 1.0;
-            assert!(
-                (-5e-9..1e-7).contains(&excess),
-                "{name}: {value} {expected}"
-            );
+            assert!((-5e-9..1e-7).contains(&excess), "{name}: {value} {expected}");
         }
     }
 }
 
 #[test]
 fn enumeration_is_never_above() {
-    let slopes = [
-        RELU,
-        (0.1, 1.0),
-        (0.0, 0.25),
-        (-0.2, 1.1),
-        (0.5, 2.0),
-        (-1.0, -0.5),
-    ];
-    let shapes: [&[usize]; 5] = [
-        &[1, 1, 1],
-        &[3, 4, 2],
-        &[2, 3, 3, 2],
-        &[4, 2, 3, 2, 1],
-        &[1, 6, 3],
-    ];
+    let slopes = [RELU, (0.1, 1.0), (0.0, 0.25), (-0.2, 1.1), (0.5, 2.0), (-1.0, -0.5)];
+    let shapes: [&[usize]; 5] =
+        [&[1, 1, 1], &[3, 4, 2], &[2, 3, 3, 2], &[4, 2, 3, 2, 1], &[1, 6, 3]];
     for (s, shape) in shapes.iter().enumerate() {
         for (k, &slope) in slopes.iter().enumerate() {
             let problem = problem(random_weights(shape, (10 * s + k) as u64), slope);
             let (sdp, exact) = (all_norms(&problem), enumerated(&problem));
             for (sdp, exact) in sdp.iter().zip(exact) {
-                assert!(
-                    *sdp >= exact * (1.0 - 1e-12),
-                    "{shape:?} {slope:?}: {sdp} {exact}"
-                );
+                assert!(*sdp >= exact * (1.0 - 1e-12), "{shape:?} {slope:?}: {sdp} {exact}");
                 assert!(*sdp <= exact * 2.0, "{shape:?} {slope:?}: {sdp} {exact}");
             }
         }
@@ -218,10 +190,7 @@ fn mixed_fixed_dead_and_free_neurons() {
         let problem = Problem::new(weights, slopes.to_vec()).expect("valid");
         let (sdp, exact) = (all_norms(&problem), enumerated(&problem));
         for (sdp, exact) in sdp.iter().zip(exact) {
-            assert!(
-                *sdp >= exact * (1.0 - 1e-12) && *sdp <= exact * 1.6,
-                "{seed}: {sdp} {exact}"
-            );
+            assert!(*sdp >= exact * (1.0 - 1e-12) && *sdp <= exact * 1.6, "{seed}: {sdp} {exact}");
         }
     }
 }
@@ -232,11 +201,7 @@ fn fixed_slopes_give_the_norm_of_the_product() {
     let product = weights[2].dot(&weights[1]).dot(&weights[0]);
     let fixed = problem(weights.clone(), (1.0, 1.0));
     let single = Problem::new(vec![product.clone()], vec![]).expect("valid");
-    for ((a, b), exact) in all_norms(&fixed)
-        .iter()
-        .zip(all_norms(&single))
-        .zip(norms(&product))
-    {
+    for ((a, b), exact) in all_norms(&fixed).iter().zip(all_norms(&single)).zip(norms(&product)) {
         for value in [*a, b] {
             assert!(value >= exact * (1.0 - 1e-14) && value <= exact * (1.0 + 1e-7));
         }
@@ -245,15 +210,10 @@ fn fixed_slopes_give_the_norm_of_the_product() {
 
 #[test]
 fn positive_weights_are_exact() {
-    let weights: Vec<_> = random_weights(&[4, 6, 5, 2], 5)
-        .into_iter()
-        .map(|w| w.mapv(f64::abs))
-        .collect();
+    let weights: Vec<_> =
+        random_weights(&[4, 6, 5, 2], 5).into_iter().map(|w| w.mapv(f64::abs)).collect();
     let product = weights[2].dot(&weights[1]).dot(&weights[0]);
-    for (value, exact) in all_norms(&problem(weights, RELU))
-        .iter()
-        .zip(norms(&product))
-    {
+    for (value, exact) in all_norms(&problem(weights, RELU)).iter().zip(norms(&product)) {
         assert!(
             *value >= exact * (1.0 - 1e-14) && *value <= exact * (1.0 + 1e-6),
             "{value} {exact}"
@@ -307,9 +267,8 @@ fn exact_matrix(problem: &Problem, row: usize, z: &Multipliers) -> Vec<Vec<RBig>
     let mut weights: Vec<Array2<f64>> = problem.weights().to_vec();
     let last = weights.len() - 1;
     weights[last] = weights[last].select(Axis(0), &[row]);
-    let sizes: Vec<usize> = std::iter::once(1)
-        .chain(weights.iter().rev().map(|w| w.ncols()))
-        .collect();
+    let sizes: Vec<usize> =
+        std::iter::once(1).chain(weights.iter().rev().map(|w| w.ncols())).collect();
     let starts: Vec<usize> = sizes
         .iter()
         .scan(0, |s, n| {
@@ -328,11 +287,7 @@ fn exact_matrix(problem: &Problem, row: usize, z: &Multipliers) -> Vec<Vec<RBig>
         let w = &weights[r];
         let largest = w.iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let shift = exponent(largest) + 1;
-        let scale = if shift >= 0 {
-            RBig::ONE / power(shift)
-        } else {
-            power(shift)
-        };
+        let scale = if shift >= 0 { RBig::ONE / power(shift) } else { power(shift) };
         let half = RBig::ONE / RBig::from(2u8);
         let (rows, columns) = (starts[b], starts[b + 1]);
         for k in 0..w.ncols() {
@@ -365,13 +320,8 @@ fn certificates_hold_in_exact_arithmetic() {
     for (seed, slope) in [(1, RELU), (2, (0.1, 0.9)), (3, (-0.3, 0.7)), (4, RELU)] {
         let problem = problem(random_weights(&[3, 4, 3, 2], seed), slope);
         for row in 0..2 {
-            let z = bound(&problem, Objective::Row(row), &never)
-                .expect("a bound")
-                .multipliers;
-            assert!(
-                is_semidefinite(exact_matrix(&problem, row, &z)),
-                "{seed} {row}"
-            );
+            let z = bound(&problem, Objective::Row(row), &never).expect("a bound").multipliers;
+            assert!(is_semidefinite(exact_matrix(&problem, row, &z)), "{seed} {row}");
         }
     }
 }
@@ -380,9 +330,7 @@ fn certificates_hold_in_exact_arithmetic() {
 fn tampered_multipliers_are_rejected() {
     let problem = problem(random_weights(&[3, 5, 4, 2], 9), RELU);
     for objective in [Objective::Spectral, Objective::Row(1)] {
-        let good = bound(&problem, objective, &never)
-            .expect("a bound")
-            .multipliers;
+        let good = bound(&problem, objective, &never).expect("a bound").multipliers;
         let reject = |change: &dyn Fn(&mut Multipliers)| {
             let mut bad = good.clone();
             change(&mut bad);
@@ -413,10 +361,7 @@ fn certificates_survive_a_round_trip() {
     let good = bound(&problem, Objective::Row(0), &never).expect("a bound");
     let text = serde_json::to_string(&good.multipliers).expect("json");
     let read: Multipliers = serde_json::from_str(&text).expect("json");
-    assert_eq!(
-        certify(&problem, Objective::Row(0), &read),
-        Some(good.upper)
-    );
+    assert_eq!(certify(&problem, Objective::Row(0), &read), Some(good.upper));
 }
 
 #[test]
@@ -450,10 +395,7 @@ fn ill_conditioned_networks_are_bounded_or_refused() {
         let problem = problem(weights, RELU);
         let exact = enumerated(&problem);
         let check = |problem: &Problem, objective, exact: f64| {
-            for result in [
-                bound(problem, objective, &never),
-                fast_bound(problem, objective),
-            ] {
+            for result in [bound(problem, objective, &never), fast_bound(problem, objective)] {
                 match result {
                     Ok(result) => {
                         assert!(result.upper >= exact * (1.0 - 1e-12), "{problem:?}");
@@ -518,13 +460,8 @@ fn a_level_that_is_enough_ends_the_run() {
 fn results_do_not_depend_on_the_threads() {
     let problem = problem(random_weights(&[20, 150, 140, 3], 8), RELU);
     let all = bound(&problem, Objective::Spectral, &never).expect("a bound");
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build()
-        .expect("pool");
-    let one = pool
-        .install(|| bound(&problem, Objective::Spectral, &never))
-        .expect("a bound");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
+    let one = pool.install(|| bound(&problem, Objective::Spectral, &never)).expect("a bound");
     assert_eq!(all, one);
 }
 
@@ -574,16 +511,8 @@ fn shared_anchors() {
         ("public/glipsdp_fnn2_seed0_out7", 5.10971, 5.109715),
         ("public/glipsdp_fnn3_seed0_out7", 9.72861, 9.728614),
         ("public/lipbab_SDnet_10_15_10_3", 41.42699, 41.427),
-        (
-            "public/exlipbab_wine_net_11x12x12x1_ReLU",
-            1.846912,
-            1.846913,
-        ),
-        (
-            "public/exlipbab_iris_net_4x6x6x3_ReLU",
-            11.6353399,
-            11.63534011,
-        ),
+        ("public/exlipbab_wine_net_11x12x12x1_ReLU", 1.846912, 1.846913),
+        ("public/exlipbab_iris_net_4x6x6x3_ReLU", 11.6353399, 11.63534011),
         ("public/lipmip_toy0", 0.57784915, 0.57784918),
         ("public/eclipse_lyr2n80test1", 0.73725698126, 0.737256985),
         ("public/acasxu_1_1", 88258.0, 88262.9),

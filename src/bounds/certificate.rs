@@ -1,5 +1,8 @@
 //! What a bound returns.
 
+use std::sync::Arc;
+
+use super::k_sdp::Proof;
 use crate::numeric::Norm;
 
 /// What is known of a number that a bound computed.
@@ -39,13 +42,23 @@ pub struct Certificate {
     pub guarantee: Guarantee,
     /// What the user should know about how it was computed.
     pub note: Option<String>,
+    /// What it takes to check the bound again, for Ksdp.
+    pub proof: Option<Arc<Proof>>,
 }
 
 impl Certificate {
     /// A proved upper bound of the Lipschitz constant.
     pub fn upper_bound(id: &'static str, norm: Norm, upper: f64) -> Certificate {
         let upper = crate::numeric::rounding::upper(upper);
-        Certificate { id, norm, lower: None, upper, guarantee: Guarantee::UpperBound, note: None }
+        Certificate {
+            id,
+            norm,
+            lower: None,
+            upper,
+            guarantee: Guarantee::UpperBound,
+            note: None,
+            proof: None,
+        }
     }
 
     /// The same with a remark for the user.

@@ -9,7 +9,7 @@ use crate::numeric::rounding::{
     MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, scale_down, sqrt_up, sub_down,
 };
 use crate::numeric::spectral::{spectral_norm_down, spectral_norm_up};
-use crate::numeric::{Grid, Norm};
+use crate::numeric::{Grid, Matrix, Norm};
 
 documented_bound! { K, "\
 The largest norm over all choices of the slopes: what every other bound here approximates from above.
@@ -358,14 +358,33 @@ fn is_exact(chain: &Chain) -> bool {
 /// which is at most 3 times the largest absolute slope. Radii of merged maps join as in K3's product,
 /// once for each map.
 fn error_up(chain: &Chain, norm: Norm) -> f64 {
-    let size = |m: &crate::numeric::Matrix| match norm {
-        Norm::L1 => m.norm_l1_up(),
-        Norm::Linf => m.norm_linf_up(),
-        Norm::L2 => sqrt_up(mul_up(m.norm_l1_up(), m.norm_linf_up())),
-    };
     let operations: usize = chain.slopes().iter().map(|s| s.inputs() + 5).sum();
     let dimension = chain.inputs().max(chain.outputs());
     let relative = gamma(operations + dimension + 2);
+    let sizes = perturbation_up(chain, norm);
+    // An underflow loses at most 2^-1075 in each operation, and later layers multiply it by their
+    // norms: at most by the product of the norms that are above 1.
+    let amplified = chain
+        .maps()
+        .iter()
+        .map(|m| absolute_norm_up(&m.magnitude(), norm).max(1.0))
+        .fold(1.0, mul_up);
+    let underflow = mul_up(amplified, (operations * dimension * dimension) as f64 * MIN_SUBNORMAL);
+    add_up(add_up(mul_up(relative, sizes.magnitude), sizes.radius), underflow)
+}
+
+/// Bounds of `|| |W_l| S |W_{l-1}| ... |W_0| ||` and of the part of it in which at least one map is
+/// replaced by its radius (see [`perturbation_up`]).
+pub(super) struct Perturbation {
+    /// The norm of the product of the absolute values.
+    pub magnitude: f64,
+    /// What the radii of the maps can add to the norm of any Jacobian.
+    pub radius: f64,
+}
+
+/// The sizes by products of norms; `S` is the largest absolute slope, three times it where slopes change
+/// sign (see [`error_up`]).
+pub(super) fn perturbation_up(chain: &Chain, norm: Norm) -> Perturbation {
     let (mut all, mut with_radius) = (1.0, 0.0);
     for (r, map) in chain.maps().iter().enumerate() {
         let slope = r.checked_sub(1).map_or(1.0, |r| {
@@ -374,14 +393,19 @@ fn error_up(chain: &Chain, norm: Norm) -> f64 {
                 chain.slopes()[r].diagonal().is_some_and(|d| d.alpha().iter().all(|&a| a >= 0.0));
             if fixed_sign { largest } else { mul_up(3.0, largest) }
         });
-        let magnitude = mul_up(size(&map.magnitude()), slope);
-        let radius = map.radius.as_ref().map_or(0.0, |m| mul_up(size(m), slope));
+        let magnitude = mul_up(absolute_norm_up(&map.magnitude(), norm), slope);
+        let radius = map.radius.as_ref().map_or(0.0, |m| mul_up(absolute_norm_up(m, norm), slope));
         with_radius = add_up(mul_up(with_radius, magnitude), mul_up(all, radius));
         all = mul_up(all, magnitude);
     }
-    // An underflow loses at most 2^-1075 in each operation, and later layers multiply it by their
-    // norms: at most by the product of the norms that are above 1.
-    let amplified = chain.maps().iter().map(|m| size(&m.magnitude()).max(1.0)).fold(1.0, mul_up);
-    let underflow = mul_up(amplified, (operations * dimension * dimension) as f64 * MIN_SUBNORMAL);
-    add_up(add_up(mul_up(relative, all), with_radius), underflow)
+    Perturbation { magnitude: all, radius: with_radius }
+}
+
+/// A bound of the norm of a matrix that also holds for the matrix of its absolute values.
+pub(super) fn absolute_norm_up(m: &Matrix, norm: Norm) -> f64 {
+    match norm {
+        Norm::L1 => m.norm_l1_up(),
+        Norm::Linf => m.norm_linf_up(),
+        Norm::L2 => sqrt_up(mul_up(m.norm_l1_up(), m.norm_linf_up())),
+    }
 }

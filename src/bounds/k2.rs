@@ -2,13 +2,13 @@
 
 use ndarray::{Array2, Axis};
 
-use super::k::enumerate;
+use super::k::{absolute_norm_up, enumerate};
 use super::k5;
 use super::products::Products;
 use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound};
 use crate::network::{Chain, LinearMap, Slopes};
 use crate::numeric::decompose::thin_svd;
-use crate::numeric::rounding::{add_up, gamma, max_up, mul_up, scale_up, sqrt_up};
+use crate::numeric::rounding::{add_up, gamma, max_up, mul_up, scale_up};
 use crate::numeric::{Matrix, Norm};
 
 documented_bound! { K2, "\
@@ -217,11 +217,7 @@ impl Halves {
 /// A bound of `||W - B A||`: the computed difference has, entry by entry, an error of at most
 /// `gamma_(k+1) (|W| + |B||A|)` plus the underflow; the radius of `W` is added.
 fn residual_up(map: &LinearMap, b: &Matrix, a: &Matrix, norm: Norm) -> f64 {
-    let absolute = |m: &Matrix| match norm {
-        Norm::L1 => m.norm_l1_up(),
-        Norm::Linf => m.norm_linf_up(),
-        Norm::L2 => sqrt_up(mul_up(m.norm_l1_up(), m.norm_linf_up())),
-    };
+    let absolute = |m: &Matrix| absolute_norm_up(m, norm);
     let product = b.multiply(a);
     let difference = Matrix::dense(map.matrix.to_dense() - product.to_dense());
     let error = b.dot_error(a.grid());

@@ -8,6 +8,7 @@ pub mod k2;
 pub mod k3;
 pub mod k4;
 pub mod k5;
+pub mod k_sdp;
 pub mod k_star;
 pub mod lower;
 
@@ -64,7 +65,7 @@ pub struct Refusal(pub String);
 
 /// All bounds, in the order in which they are reported.
 pub const REGISTRY: &[&dyn Bound] =
-    &[&k_star::KStar, &k1::K1, &k2::K2, &k3::K3, &k4::K4, &k5::K5, &k::K];
+    &[&k_star::KStar, &k1::K1, &k2::K2, &k3::K3, &k4::K4, &k5::K5, &k_sdp::KSdp, &k::K];
 
 /// The bound with the given id.
 pub fn find(id: &str) -> Option<&'static dyn Bound> {

@@ -1,6 +1,7 @@
 //! What the bounds of one network share.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::Refusal;
 use super::products::Products;
@@ -21,6 +22,24 @@ pub struct Options {
     pub samples: usize,
     /// Whether estimates, of which nothing is proved, are wanted too.
     pub estimates: bool,
+    /// Tells long computations to end with what they have proved so far.
+    pub stop: Stop,
+}
+
+/// A request to stop, shared between threads.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks all computations that share this to stop.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether to stop.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Default for Options {
@@ -31,6 +50,7 @@ impl Default for Options {
             memory_limit: 8 << 30,
             samples: 2000,
             estimates: false,
+            stop: Stop::default(),
         }
     }
 }

@@ -14,6 +14,7 @@
 //! vector, and none depends on the order in which the product was formed, so a transposed product has
 //! the same error.
 
+use super::k::absolute_norm_up;
 use crate::network::{Chain, LinearMap, Slopes};
 use crate::numeric::product::DotError;
 use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
@@ -159,19 +160,9 @@ struct MapNorms {
 impl MapNorms {
     fn new(map: &LinearMap, norm: Norm) -> MapNorms {
         MapNorms {
-            magnitude: absolute_norm(&map.magnitude(), norm),
-            radius: map.radius.as_ref().map_or(0.0, |r| absolute_norm(r, norm)),
+            magnitude: absolute_norm_up(&map.magnitude(), norm),
+            radius: map.radius.as_ref().map_or(0.0, |r| absolute_norm_up(r, norm)),
         }
-    }
-}
-
-/// A bound of the norm of a matrix that also holds for the matrix of its absolute values.
-fn absolute_norm(m: &Matrix, norm: Norm) -> f64 {
-    use crate::numeric::rounding::sqrt_up;
-    match norm {
-        Norm::L1 => m.norm_l1_up(),
-        Norm::Linf => m.norm_linf_up(),
-        Norm::L2 => sqrt_up(mul_up(m.norm_l1_up(), m.norm_linf_up())),
     }
 }
 

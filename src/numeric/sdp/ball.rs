@@ -67,10 +67,7 @@ impl Ball {
             let rad = Zip::from(a)
                 .and(&mid)
                 .map_collect(|&x, &y| if lost(x, y) { MIN_SUBNORMAL } else { 0.0 });
-            return Ball {
-                mid,
-                rad: Some(rad),
-            };
+            return Ball { mid, rad: Some(rad) };
         }
         Ball::exact(mid)
     }
@@ -78,10 +75,7 @@ impl Ball {
     /// The transpose.
     pub fn transposed(&self) -> Ball {
         let turn = |a: &Array2<f64>| a.t().as_standard_layout().into_owned();
-        Ball {
-            mid: turn(&self.mid),
-            rad: self.rad.as_ref().map(turn),
-        }
+        Ball { mid: turn(&self.mid), rad: self.rad.as_ref().map(turn) }
     }
 
     /// The given rows.
@@ -96,10 +90,7 @@ impl Ball {
 
     fn select(&self, axis: Axis, indices: &[usize]) -> Ball {
         let pick = |a: &Array2<f64>| a.select(axis, indices).as_standard_layout().into_owned();
-        Ball {
-            mid: pick(&self.mid),
-            rad: self.rad.as_ref().map(pick),
-        }
+        Ball { mid: pick(&self.mid), rad: self.rad.as_ref().map(pick) }
     }
 
     /// `[self, other]`: the columns of both.
@@ -158,10 +149,7 @@ impl Ball {
             }
         }
         let exact = rad.iter().all(|&r| r == 0.0);
-        Ball {
-            mid,
-            rad: (!exact).then_some(rad),
-        }
+        Ball { mid, rad: (!exact).then_some(rad) }
     }
 
     /// The product. `|A B - fl(a b)| <= gamma |a||b| + underflow + |a| R_b + R_a (|b| + R_b)`.
@@ -196,19 +184,13 @@ impl Ball {
 
     /// The matrix with its sign changed.
     pub fn negated(&self) -> Ball {
-        Ball {
-            mid: -&self.mid,
-            rad: self.rad.clone(),
-        }
+        Ball { mid: -&self.mid, rad: self.rad.clone() }
     }
 }
 
 /// An enclosure of the sum of two numbers.
 pub(super) fn sum(a: f64, b: f64) -> Enclosure {
-    Enclosure {
-        low: sub_down(a, -b),
-        high: add_up(a, b),
-    }
+    Enclosure { low: sub_down(a, -b), high: add_up(a, b) }
 }
 
 #[cfg(test)]
@@ -237,10 +219,7 @@ mod tests {
         };
         let mid = Array2::from_shape_simple_fn((rows, columns), || entry(1.0));
         let rad = Array2::from_shape_simple_fn((rows, columns), || entry(1e-9).abs());
-        Ball {
-            mid,
-            rad: seed.is_multiple_of(2).then_some(rad),
-        }
+        Ball { mid, rad: seed.is_multiple_of(2).then_some(rad) }
     }
 
     /// An entry of some matrix in the ball: on its upper or lower side.

@@ -38,11 +38,7 @@ impl<'a> Program<'a> {
         let tail = &reduced.tail.mid;
         let constant = (objective == Objective::Spectral).then(|| -multiply(tail.view(), tail.t()));
         let positive = |layer: &super::reduce::Layer| {
-            layer
-                .alpha
-                .iter()
-                .zip(&layer.beta)
-                .any(|(a, b)| a * b > 0.0)
+            layer.alpha.iter().zip(&layer.beta).any(|(a, b)| a * b > 0.0)
         };
         Program {
             reduced,
@@ -54,11 +50,7 @@ impl<'a> Program<'a> {
 
     /// The number of multipliers of inputs.
     pub fn inputs(&self) -> usize {
-        if self.constant.is_some() {
-            0
-        } else {
-            self.reduced.inputs.len()
-        }
+        if self.constant.is_some() { 0 } else { self.reduced.inputs.len() }
     }
 
     /// The number of unknowns.
@@ -76,11 +68,7 @@ impl<'a> Program<'a> {
 
     /// The parameter of the barrier: on the central path the gap is `mu` times this.
     pub fn parameter(&self) -> f64 {
-        let guard = if self.guard {
-            self.reduced.neurons()
-        } else {
-            0
-        };
+        let guard = if self.guard { self.reduced.neurons() } else { 0 };
         (self.reduced.size + self.inputs() + guard) as f64
     }
 
@@ -149,11 +137,7 @@ impl<'a> Program<'a> {
 
     /// The factor of `S(z)` where all constraints hold strictly.
     pub fn factor(&self, z: &[f64]) -> Option<Factor> {
-        let first = if self.guard {
-            1
-        } else {
-            1 + self.reduced.neurons()
-        };
+        let first = if self.guard { 1 } else { 1 + self.reduced.neurons() };
         if !z[first..].iter().all(|&x| x > 0.0) || !z.iter().all(|x| x.is_finite()) {
             return None;
         }
@@ -162,11 +146,7 @@ impl<'a> Program<'a> {
 
     /// `log det M` plus the logarithms of the guarded multipliers.
     pub fn log_barrier(&self, z: &[f64], factor: &Factor) -> f64 {
-        let first = if self.guard {
-            1
-        } else {
-            1 + self.reduced.neurons()
-        };
+        let first = if self.guard { 1 } else { 1 + self.reduced.neurons() };
         factor.log_determinant() + z[first..].iter().map(|x| x.ln()).sum::<f64>()
     }
 
@@ -176,11 +156,8 @@ impl<'a> Program<'a> {
         let head = self.reduced.head;
         let mut out = x.slice(s![.., head..]).to_owned();
         for layer in &self.reduced.layers {
-            let slope = Array1::from_vec(if upper {
-                layer.beta.clone()
-            } else {
-                layer.alpha.clone()
-            });
+            let slope =
+                Array1::from_vec(if upper { layer.beta.clone() } else { layer.alpha.clone() });
             if slope.iter().all(|&v| v == 0.0) {
                 continue;
             }
@@ -198,11 +175,7 @@ impl<'a> Program<'a> {
         let (head, count) = (self.reduced.head, self.reduced.neurons());
         let x = factor.inverse();
         let xb = self.times_generators(x.view(), true);
-        let plain = self
-            .reduced
-            .layers
-            .iter()
-            .all(|l| l.alpha.iter().all(|&a| a == 0.0));
+        let plain = self.reduced.layers.iter().all(|l| l.alpha.iter().all(|&a| a == 0.0));
         let xa = if plain {
             x.slice(s![.., head..]).to_owned()
         } else {
@@ -243,11 +216,7 @@ impl<'a> Program<'a> {
                 hessian[[k, k]] += 1.0 / (z[k] * z[k]);
             }
         }
-        Derivatives {
-            gradient,
-            hessian,
-            inverse: x,
-        }
+        Derivatives { gradient, hessian, inverse: x }
     }
 
     /// The derivatives by the multipliers of the inputs.
@@ -278,9 +247,7 @@ impl<'a> Program<'a> {
         let qt = q.t();
         let a = self.times_generators(qt, false);
         let b = self.times_generators(qt, true);
-        hessian
-            .slice_mut(s![offset.., 1..offset])
-            .assign(&(&a * &b));
+        hessian.slice_mut(s![offset.., 1..offset]).assign(&(&a * &b));
         own.mapv_inplace(|v| v * v);
         hessian.slice_mut(s![offset.., offset..]).assign(&own);
     }

@@ -58,11 +58,7 @@ impl<'a> Verifier<'a> {
         let tail = &reduced.tail;
         let gram = (objective == Objective::Spectral && !reduced.vanishes())
             .then(|| tail.multiply(&tail.transposed()));
-        Verifier {
-            reduced,
-            objective,
-            gram,
-        }
+        Verifier { reduced, objective, gram }
     }
 
     /// The bound proved by admissible multipliers.
@@ -76,10 +72,9 @@ impl<'a> Verifier<'a> {
         }
         let value = match self.objective {
             Objective::Spectral => sqrt_up(z.gamma),
-            Objective::Row(_) => add_up(
-                z.gamma,
-                sum_up(self.reduced.inputs.iter().map(|&j| z.lambda[j])),
-            ),
+            Objective::Row(_) => {
+                add_up(z.gamma, sum_up(self.reduced.inputs.iter().map(|&j| z.lambda[j])))
+            }
         };
         let upper = scale_up(value, self.reduced.exponent);
         upper.is_finite().then_some(upper)
@@ -130,10 +125,7 @@ impl<'a> Verifier<'a> {
             if lambda <= 0.0 {
                 return None;
             }
-            factors.push(Enclosure {
-                low: div_down(-0.25, lambda),
-                high: div_up(-0.25, lambda),
-            });
+            factors.push(Enclosure { low: div_down(-0.25, lambda), high: div_up(-0.25, lambda) });
         }
         let transposed = self.reduced.tail.transposed();
         Some(self.reduced.tail.multiply(&transposed.scale_rows(&factors)))
@@ -148,10 +140,7 @@ struct Sum {
 
 impl Sum {
     fn zeros(n: usize) -> Sum {
-        Sum {
-            mid: Array2::zeros((n, n)),
-            rad: Array2::zeros((n, n)),
-        }
+        Sum { mid: Array2::zeros((n, n)), rad: Array2::zeros((n, n)) }
     }
 
     /// Adds a block with its first entry at `(row, column)`. A sum is off by at most `u |fl(a + b)|`
@@ -177,10 +166,7 @@ impl Sum {
     }
 
     fn into_ball(self) -> Ball {
-        Ball {
-            mid: self.mid,
-            rad: Some(self.rad),
-        }
+        Ball { mid: self.mid, rad: Some(self.rad) }
     }
 }
 

@@ -31,10 +31,7 @@ impl Factor {
         let mut memory = MemBuffer::new(request);
         let stack = MemStack::new(&mut memory);
         llt_inverse::inverse(out.as_mut(), self.lower.as_ref(), Par::Seq, stack);
-        Array2::from_shape_fn(
-            (n, n),
-            |(i, j)| if i >= j { out[(i, j)] } else { out[(j, i)] },
-        )
+        Array2::from_shape_fn((n, n), |(i, j)| if i >= j { out[(i, j)] } else { out[(j, i)] })
     }
 
     /// The solution of `A x = b`.

@@ -79,10 +79,7 @@ impl Directions {
     /// `z + step`, with `step = centre - weight * cost`.
     pub fn advance(&self, z: &[f64], share: f64, weight: f64) -> Vec<f64> {
         let steps = self.centre.iter().zip(&self.cost);
-        z.iter()
-            .zip(steps)
-            .map(|(z, (q, c))| z + share * (q - weight * c))
-            .collect()
+        z.iter().zip(steps).map(|(z, (q, c))| z + share * (q - weight * c)).collect()
     }
 }
 

@@ -41,12 +41,7 @@ pub(super) fn follow_path(
     stop: &dyn Fn() -> bool,
 ) -> Path {
     let cost = program.cost();
-    let mut path = Path {
-        inner: start.clone(),
-        z: start,
-        iterations: 0,
-        converged: false,
-    };
+    let mut path = Path { inner: start.clone(), z: start, iterations: 0, converged: false };
     let Some(mut factor) = program.factor(&path.z) else {
         return path;
     };
@@ -84,13 +79,8 @@ pub(super) fn follow_path(
             }
             next
         } else {
-            centre(program, &directions, &path.z, &factor, &cost, weight).map(|(z, factor)| {
-                if found_path {
-                    (z, factor)
-                } else {
-                    lift(program, z, factor)
-                }
-            })
+            centre(program, &directions, &path.z, &factor, &cost, weight)
+                .map(|(z, factor)| if found_path { (z, factor) } else { lift(program, z, factor) })
         };
         let Some((z, next_factor)) = next else {
             break;
@@ -119,11 +109,7 @@ fn predict(
     let bend = directions.solve(&curvature);
     let point = |theta: f64| -> Vec<f64> {
         let first = directions.advance(z, 1.0, weight * (1.0 + theta + theta * theta));
-        first
-            .iter()
-            .zip(&bend)
-            .map(|(z, b)| z + theta * theta * b)
-            .collect()
+        first.iter().zip(&bend).map(|(z, b)| z + theta * theta * b).collect()
     };
     // The search for the boundary starts where it was in the last step.
     let (mut low, mut high, mut theta) = (0.0, 1.0, *guess);
@@ -136,11 +122,7 @@ fn predict(
         if low > 0.0 && high - low < 0.08 {
             break;
         }
-        theta = if low > 0.0 {
-            0.5 * (low + high)
-        } else {
-            0.6 * high
-        };
+        theta = if low > 0.0 { 0.5 * (low + high) } else { 0.6 * high };
     }
     *guess = low.clamp(0.3, 0.97);
     let z = point(LONG_STEP * low);

@@ -92,40 +92,24 @@ pub(super) fn reduce(problem: &Problem, objective: Objective) -> Result<Reduced,
     let mut scaled = Vec::with_capacity(weights.len());
     for w in &weights {
         let largest = w.iter().fold(0.0, |m, x| max_up(m, x.abs()));
-        let shift = if largest == 0.0 {
-            0
-        } else {
-            exponent(largest) + 1
-        };
+        let shift = if largest == 0.0 { 0 } else { exponent(largest) + 1 };
         exponent_sum += shift;
         scaled.push(Ball::scaled(w.view(), shift).transposed());
     }
     let head = scaled[hidden].mid.ncols();
-    let mut upstream = Upstream {
-        first: 0,
-        rows: None,
-        fixed: Vec::new(),
-        start: 0,
-        free: (0..head).collect(),
-    };
+    let mut upstream =
+        Upstream { first: 0, rows: None, fixed: Vec::new(), start: 0, free: (0..head).collect() };
     let mut layers = Vec::new();
     let mut size = head;
     for r in (0..hidden).rev() {
         let (first, map) = upstream.pull_back(&scaled[r + 1], size);
-        let reached: Vec<usize> = (0..map.mid.nrows())
-            .filter(|&k| live[r][k] && !map.zero_row(k))
-            .collect();
+        let reached: Vec<usize> =
+            (0..map.mid.nrows()).filter(|&k| live[r][k] && !map.zero_row(k)).collect();
         let is_fixed = |k: &usize| slopes[r][*k].0 == slopes[r][*k].1;
         let (fixed, free): (Vec<usize>, Vec<usize>) = reached.into_iter().partition(is_fixed);
         let factors: Vec<Enclosure> = fixed.iter().map(|&k| slopes[r][k].0.into()).collect();
         let rows = (!fixed.is_empty()).then(|| map.select_rows(&fixed).scale_rows(&factors));
-        upstream = Upstream {
-            first,
-            rows,
-            fixed,
-            start: size,
-            free: free.clone(),
-        };
+        upstream = Upstream { first, rows, fixed, start: size, free: free.clone() };
         if !free.is_empty() {
             layers.push(Layer {
                 index: if flipped { hidden - 1 - r } else { r },
@@ -184,11 +168,7 @@ fn oriented(problem: &Problem, objective: Objective) -> Result<Oriented<'_>, Sdp
             weights[last] = weights[last].slice_move(s![row..row + 1, ..]);
         }
         Objective::Spectral if is_transposed(problem) => {
-            weights = weights
-                .into_iter()
-                .rev()
-                .map(|w| w.reversed_axes())
-                .collect();
+            weights = weights.into_iter().rev().map(|w| w.reversed_axes()).collect();
             slopes.reverse();
         }
         Objective::Spectral => {}

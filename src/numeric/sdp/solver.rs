@@ -69,24 +69,17 @@ fn run(
     if reduced.vanishes() {
         let zeros = vec![0.0; 1 + reduced.neurons() + reduced.inputs.len()];
         let multipliers = expand(problem, objective, &reduced, &zeros);
-        return Ok(SdpBound {
-            upper: 0.0,
-            multipliers,
-            iterations: 0,
-            converged: true,
-        });
+        return Ok(SdpBound { upper: 0.0, multipliers, iterations: 0, converged: true });
     }
     let program = Program::new(&reduced, objective);
-    let start = feasible_start(&program, central).ok_or(SdpError::NotCertified(
-        "no feasible multipliers to start from",
-    ))?;
+    let start = feasible_start(&program, central)
+        .ok_or(SdpError::NotCertified("no feasible multipliers to start from"))?;
     let mut path = solver(&program, start);
     if !path.converged {
         path.z = tightened(&program, &path.z);
     }
-    certify_path(problem, objective, &reduced, &verifier, &path).ok_or(SdpError::NotCertified(
-        "no multipliers passed the verification",
-    ))
+    certify_path(problem, objective, &reduced, &verifier, &path)
+        .ok_or(SdpError::NotCertified("no multipliers passed the verification"))
 }
 
 /// The same multipliers with the least `gamma` that keeps the point feasible, to about 1e-4, and
@@ -95,11 +88,7 @@ fn tightened(program: &Program<'_>, z: &[f64]) -> Vec<f64> {
     let mut best = z.to_vec();
     let (mut low, mut high) = (0.0, 1.0);
     while high - low > 1e-4 * high {
-        let middle = if low > 0.0 {
-            0.5 * (low + high)
-        } else {
-            0.7 * high
-        };
+        let middle = if low > 0.0 { 0.5 * (low + high) } else { 0.7 * high };
         let mut trial = z.to_vec();
         trial[0] *= middle;
         if program.factor(&trial).is_some() {
@@ -149,11 +138,7 @@ fn certify_path(
 
 /// The multipliers in the shape of the problem.
 fn expand(problem: &Problem, objective: Objective, reduced: &Reduced, z: &[f64]) -> Multipliers {
-    let mut layers: Vec<Vec<f64>> = problem
-        .slopes()
-        .iter()
-        .map(|l| vec![0.0; l.len()])
-        .collect();
+    let mut layers: Vec<Vec<f64>> = problem.slopes().iter().map(|l| vec![0.0; l.len()]).collect();
     for layer in &reduced.layers {
         for (k, &neuron) in layer.neurons.iter().enumerate() {
             layers[layer.index][neuron] = z[1 + layer.start - reduced.head + k];
@@ -166,9 +151,5 @@ fn expand(problem: &Problem, objective: Objective, reduced: &Reduced, z: &[f64])
             lambda[j] = value;
         }
     }
-    Multipliers {
-        gamma: z[0],
-        lambda,
-        layers,
-    }
+    Multipliers { gamma: z[0], lambda, layers }
 }

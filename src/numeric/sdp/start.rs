@@ -66,13 +66,7 @@ pub(super) fn feasible_start(program: &Program<'_>, central: bool) -> Option<Vec
 /// Raises the multipliers of neurons that hardly matter: far too small a multiplier costs a Newton
 /// step per factor of two. What the multiplier of neuron `k` costs is about `T_k |g_k|^2`.
 fn raise_weak(t: &mut [f64], layer: &Layer) {
-    let squares: Vec<f64> = layer
-        .map
-        .mid
-        .rows()
-        .into_iter()
-        .map(|g| g.dot(&g))
-        .collect();
+    let squares: Vec<f64> = layer.map.mid.rows().into_iter().map(|g| g.dot(&g)).collect();
     let cost = |(t, g): (&f64, &f64)| t * g;
     let largest = t.iter().zip(&squares).map(cost).fold(0.0, f64::max);
     for (t, g) in t.iter_mut().zip(&squares) {
