@@ -22,6 +22,9 @@ pub const FORMAT: Format = Format {
     write: None,
 };
 
+/// The normalisation is a square matrix, so that more inputs would take more memory than they should.
+const LARGEST_DIAGONAL: usize = 8192;
+
 /// The lines that are not comments.
 struct Text<'a> {
     file: &'a str,
@@ -119,7 +122,8 @@ fn read_sizes(text: &mut Text<'_>) -> Result<Vec<usize>, ReadError> {
         )));
     };
     let sizes = text.sizes("the layer sizes")?;
-    if sizes.len() - 1 != layers || sizes[0] != inputs || sizes[sizes.len() - 1] != outputs {
+    let ends = (sizes.first(), sizes.last());
+    if sizes.len() < 2 || sizes.len() - 1 != layers || ends != (Some(&inputs), Some(&outputs)) {
         return Err(text.fail(format!(
             "the layer sizes: found {sizes:?}, expected {} numbers from {inputs} to {outputs}, as the header says",
             layers.saturating_add(1)
@@ -188,6 +192,11 @@ fn normalise(network: &mut Network, n: &Normalisation, text: &Text<'_>) -> Resul
     };
     if let Some(bad) = n.ranges.iter().find(|range| !(1.0 / **range).is_finite()) {
         return Err(fail(format!("the ranges: found {bad}, expected numbers other than 0")));
+    }
+    if inputs.max(outputs) > LARGEST_DIAGONAL {
+        return Err(fail(format!(
+            "a network with {inputs} inputs and {outputs} outputs is too wide for --nnet-normalise, which takes up to {LARGEST_DIAGONAL}"
+        )));
     }
     let shift: Array1<f64> = means.iter().map(|mean| -mean).collect();
     let scale: Array1<f64> = ranges.iter().map(|range| 1.0 / range).collect();

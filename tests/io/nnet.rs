@@ -53,6 +53,7 @@ fn wrong_nnet_files() {
         ("comments only", "// x\n".to_owned()),
         ("short header", GOOD.replace("2,2,1,3,", "2,2,")),
         ("header and sizes", GOOD.replace("2,3,1,", "2,3,3,1,")),
+        ("no sizes", GOOD.replace("2,3,1,", ",")),
         ("terabytes", GOOD.replace("2,3,1,", "2,1000000000000,1,")),
         ("size is no integer", GOOD.replace("2,3,1,", "2,3.5,1,")),
         ("negative size", GOOD.replace("2,3,1,", "2,-3,1,")),
