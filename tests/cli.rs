@@ -262,3 +262,27 @@ fn help_inspection_and_schema() {
     let schema: serde_json::Value = serde_json::from_str(&stdout(&["schema"])).expect("JSON");
     assert!(schema.get("$schema").is_some());
 }
+
+#[test]
+fn certificates_are_verified_and_tampering_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certificate.json").display().to_string();
+    let model = "random-2-8x10x6x3.json";
+    stdout(&["compute", model, "--bounds", "k_sdp", "--certificate", &path]);
+    let verified = stdout(&["verify", &path, model]);
+    assert_eq!(verified.lines().filter(|line| line.contains("verified")).count(), 3, "{verified}");
+    // Another model, and a bound that is a little smaller, are rejected with status 1.
+    let other = lipbound(&["verify", &path, "random-3-4x10x3.json"]);
+    assert_eq!(other.status.code(), Some(1), "{}", text(&other.stdout));
+    let mut file: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).expect("a file")).expect("JSON");
+    for certificate in file["certificates"].as_array_mut().expect("certificates") {
+        let mantissa = certificate["proof"]["mantissa"].as_f64().expect("a number");
+        certificate["proof"]["mantissa"] = (mantissa * 0.999).into();
+    }
+    std::fs::write(&path, file.to_string()).expect("written");
+    let tampered = lipbound(&["verify", &path, model]);
+    assert_eq!(tampered.status.code(), Some(1));
+    assert!(!text(&tampered.stdout).contains("verified"), "{}", text(&tampered.stdout));
+    assert!(failure(&["verify", model, model]).contains("not a certificate"));
+}

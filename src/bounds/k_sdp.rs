@@ -240,7 +240,16 @@ impl<'a> Task<'a> {
         let mut order: Vec<usize> = (0..k5.len()).collect();
         order.sort_by(|&i, &j| k5[j].total_cmp(&k5[i]).then(i.cmp(&j)));
         let (mut best, mut problems, mut given_up) = (0.0, Vec::new(), 0);
-        for wave in order.chunks(WAVE) {
+        for (done, wave) in order.chunks(WAVE).enumerate() {
+            self.problem.options().progress.say(|| {
+                let so_far = self.problem.scaled_up(best);
+                format!(
+                    "Ksdp {}: {} of {} rows, {so_far:.6} so far",
+                    self.norm,
+                    done * WAVE,
+                    k5.len()
+                )
+            });
             let open: Vec<usize> = wave.iter().copied().filter(|&i| k5[i] > best).collect();
             if self.stopped() && !problems.is_empty() {
                 // What is left keeps its K5.

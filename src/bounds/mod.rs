@@ -4,7 +4,6 @@ pub mod certificate;
 pub mod k;
 pub mod k1;
 pub mod k2;
-
 pub mod k3;
 pub mod k4;
 pub mod k5;
@@ -16,7 +15,7 @@ pub mod problem;
 pub mod products;
 
 pub use certificate::{Certificate, Guarantee};
-pub use problem::{Options, Problem};
+pub use problem::{Options, Problem, Progress, Stop};
 
 use crate::numeric::Norm;
 

@@ -24,6 +24,32 @@ pub struct Options {
     pub estimates: bool,
     /// Tells long computations to end with what they have proved so far.
     pub stop: Stop,
+    /// Gets told how far a long computation is.
+    pub progress: Progress,
+}
+
+/// Where long computations say how far they are.
+#[derive(Clone, Default)]
+pub struct Progress(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+
+impl Progress {
+    /// Hands every message to `show`.
+    pub fn new(show: impl Fn(&str) + Send + Sync + 'static) -> Progress {
+        Progress(Some(Arc::new(show)))
+    }
+
+    /// Says how far a computation is; the message is only made where somebody listens.
+    pub fn say(&self, message: impl FnOnce() -> String) {
+        if let Some(show) = &self.0 {
+            show(&message());
+        }
+    }
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Progress(shown)" } else { "Progress(silent)" })
+    }
 }
 
 /// A request to stop, shared between threads.
@@ -51,6 +77,7 @@ impl Default for Options {
             samples: 2000,
             estimates: false,
             stop: Stop::default(),
+            progress: Progress::default(),
         }
     }
 }

@@ -41,6 +41,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Explain a bound: definition, source, cost, rounding
     Explain(Explain),
+    /// Check a certificate of Ksdp again, without the solver
+    Verify(Verify),
     /// Convert a model to another format (by the extension of OUT)
     Convert(Convert),
     /// Print the JSON Schema of the JSON model format
@@ -96,7 +98,7 @@ Several .npy files in a row are the weights of one model, in order; every other 
 own, and so is a directory of .npy files. `-` reads a model from standard input.
 
 The default bounds are those that take seconds at most for this network; `all` computes every bound
-that is possible. `best` in the reports is the least upper bound that holds.")]
+that is possible. Ctrl-C ends long computations with what they have proved so far. `best` in the reports is the least upper bound that holds.")]
 pub struct Compute {
     /// Model files
     #[arg(required = true, value_name = "MODEL")]
@@ -128,6 +130,9 @@ pub struct Compute {
     /// The number of threads (default: one per processor); it does not change the results
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
+    /// Write the multipliers that prove Ksdp to a file, for `lipbound verify`
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     /// Print nothing but the report
     #[arg(long, short)]
     pub quiet: bool,
@@ -154,6 +159,22 @@ pub struct Explain {
     /// A bound (k_star, k5, ...), or `activations`; without it, an overview
     #[arg(value_name = "BOUND")]
     pub topic: Option<String>,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The certificate that `lipbound compute --certificate` wrote
+    #[arg(value_name = "CERTIFICATE")]
+    pub certificate: PathBuf,
+    /// The model
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// The outputs that the certificate is for, as they were given to `compute`
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub outputs: Vec<usize>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 /// Arguments of `convert`.

@@ -1,12 +1,16 @@
 //! `lipbound compute`.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 
 use super::arguments::{Compute, Selection};
 use super::{Outcome, output};
+use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateEntry, CertificateFile};
 use crate::bounds::lower::lower_bounds;
-use crate::bounds::{Bound, Cost, Options, Problem, REGISTRY};
+use crate::bounds::{Bound, Cost, Options, Problem, Progress, REGISTRY, Stop};
 use crate::io::{self, Source};
+use crate::network::{LoweredNetwork, Network};
 use crate::numeric::Norm;
 use crate::report::{FORMATS, NormReport, Report, Style, summary};
 
@@ -18,9 +22,13 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     }
     let sources = io::sources(&arguments.models)?;
     let single = sources.len() == 1;
+    if arguments.certificate.is_some() && !single {
+        bail!("--certificate takes one model, found {}", sources.len());
+    }
+    let session = Session::new(arguments);
     let (mut reports, mut failed) = (Vec::new(), false);
     for source in &sources {
-        match report(source, arguments) {
+        match report(source, arguments, &session) {
             Ok(report) => reports.push(report),
             Err(error) if single => return Err(error),
             Err(error) => {
@@ -32,6 +40,10 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     }
     let format = FORMATS.iter().find(|format| format.name == arguments.format);
     let Some(format) = format else { bail!("unknown format {}", arguments.format) };
+    session.clear();
+    if let (Some(path), [report]) = (&arguments.certificate, reports.as_slice()) {
+        save_certificate(path, report)?;
+    }
     if !reports.is_empty() {
         match &arguments.output {
             None => output::print(&(format.write)(&reports, output::style()))?,
@@ -41,27 +53,64 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     Ok(if failed { Outcome::Incomplete } else { Outcome::Done })
 }
 
-fn report(source: &Source, arguments: &Compute) -> anyhow::Result<Report> {
-    let network = io::read(source, &arguments.reading.options())?;
-    let mut lowered = network.lower().with_context(|| source.display())?;
-    if !arguments.outputs.is_empty() {
-        let count = lowered.chain.outputs();
-        if let Some(bad) = arguments.outputs.iter().find(|&&i| i >= count) {
-            bail!(
-                "{}: --outputs asks for output {bad}, but the model has the outputs 0 to {}",
-                source.display(),
-                count - 1
-            );
-        }
-        lowered = lowered.select_outputs(&arguments.outputs);
+/// What listens to the user while long computations run.
+struct Session {
+    stop: Stop,
+    shows_progress: bool,
+}
+
+impl Session {
+    fn new(arguments: &Compute) -> Session {
+        let stop = Stop::default();
+        let handler = stop.clone();
+        // The first Ctrl-C asks for what has been proved so far, the second ends the program. Where no
+        // handler can be installed, Ctrl-C ends it at once.
+        let _ = ctrlc::set_handler(move || {
+            if handler.is_set() {
+                output::interrupt();
+            }
+            handler.set();
+        });
+        Session { stop, shows_progress: !arguments.quiet && output::is_interactive() }
     }
-    let options = Options {
-        k4_depth_limit: arguments.k4_depth_limit,
-        enumeration_limit: arguments.enumeration_limit,
-        estimates: arguments.estimates,
-        ..Options::default()
-    };
-    let problem = Problem::new(lowered, options);
+
+    fn options(&self, arguments: &Compute) -> Options {
+        let progress =
+            if self.shows_progress { Progress::new(output::progress) } else { Progress::default() };
+        Options {
+            k4_depth_limit: arguments.k4_depth_limit,
+            enumeration_limit: arguments.enumeration_limit,
+            estimates: arguments.estimates,
+            stop: self.stop.clone(),
+            progress,
+            ..Options::default()
+        }
+    }
+
+    fn clear(&self) {
+        if self.shows_progress {
+            output::progress("");
+        }
+    }
+}
+
+fn save_certificate(path: &Path, report: &Report) -> anyhow::Result<()> {
+    let proved = report.norms.iter().flat_map(|norm| &norm.bounds);
+    let certificates: Vec<CertificateEntry> = proved.filter_map(CertificateEntry::of).collect();
+    if certificates.is_empty() {
+        bail!(
+            "--certificate: Ksdp was not computed (--bounds k_sdp), so there is nothing to write"
+        );
+    }
+    let schema = CERTIFICATE_SCHEMA.to_owned();
+    let file = CertificateFile { schema, model: report.model.clone(), certificates };
+    output::save(path, &serde_json::to_string(&file)?)
+}
+
+fn report(source: &Source, arguments: &Compute, session: &Session) -> anyhow::Result<Report> {
+    let network = io::read(source, &arguments.reading.options())?;
+    let lowered = lower(&network, source, &arguments.outputs)?;
+    let problem = Problem::new(lowered, session.options(arguments));
     let norms = &arguments.norm.0;
     let lowers: Vec<Option<f64>> = if arguments.no_lower {
         vec![None; norms.len()]
@@ -77,6 +126,27 @@ fn report(source: &Source, arguments: &Compute) -> anyhow::Result<Report> {
     Ok(Report { model: source.display(), summary: summary(&problem), notes, norms })
 }
 
+/// The network in the form that is bounded, with the selected outputs (all where none is named).
+pub(super) fn lower(
+    network: &Network,
+    source: &Source,
+    outputs: &[usize],
+) -> anyhow::Result<LoweredNetwork> {
+    let lowered = network.lower().with_context(|| source.display())?;
+    if outputs.is_empty() {
+        return Ok(lowered);
+    }
+    let count = lowered.chain.outputs();
+    if let Some(bad) = outputs.iter().find(|&&i| i >= count) {
+        bail!(
+            "{}: --outputs asks for output {bad}, but the model has the outputs 0 to {}",
+            source.display(),
+            count - 1
+        );
+    }
+    Ok(lowered.select_outputs(outputs))
+}
+
 fn norm_report(
     problem: &Problem,
     norm: Norm,
@@ -86,6 +156,9 @@ fn norm_report(
     let mut report = NormReport { norm, lower, bounds: Vec::new(), refused: Vec::new() };
     for &bound in REGISTRY {
         let cost = bound.cost(problem, norm);
+        if (selection, &cost) == (&Selection::Default, &Cost::Expensive) {
+            report.refused.push((bound.id(), "takes longer; --bounds all computes it".to_owned()));
+        }
         let wanted = match selection {
             Selection::Default => cost == Cost::Cheap,
             Selection::All => true,

@@ -8,6 +8,7 @@ mod convert;
 mod explain;
 mod inspect;
 mod output;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,8 @@ use arguments::{Arguments, Command};
 enum Outcome {
     /// Everything was done.
     Done,
+    /// A check failed.
+    Failed,
     /// Some inputs failed; what went wrong has been said, the rest was done.
     Incomplete,
 }
@@ -38,6 +41,7 @@ pub fn run() -> ExitCode {
         Command::Compute(options) => compute::run(options),
         Command::Inspect(options) => inspect::run(options),
         Command::Explain(options) => explain::run(options),
+        Command::Verify(options) => verify::run(options),
         Command::Convert(options) => convert::run(options),
         Command::Schema => {
             output::print(&format!("{:#}\n", crate::io::json::schema())).map(|()| Outcome::Done)
@@ -45,6 +49,7 @@ pub fn run() -> ExitCode {
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(1),
         Ok(Outcome::Incomplete) => ExitCode::from(2),
         Err(error) => {
             output::error(&error);

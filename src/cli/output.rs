@@ -57,3 +57,20 @@ fn message(kind: &str, colour: anstyle::AnsiColor, text: &str) {
     // Nothing is left to be done where even this fails.
     let _ = writeln!(out, "{style}{kind}:{style:#} {text}");
 }
+
+/// Whether standard error is a terminal, where progress can be shown.
+pub fn is_interactive() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Replaces the line of progress; an empty text removes it.
+pub fn progress(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush());
+}
+
+/// Ends the program at the user's second Ctrl-C.
+#[allow(clippy::exit)] // there is nothing to unwind to in a signal handler's thread
+pub fn interrupt() {
+    std::process::exit(130);
+}
