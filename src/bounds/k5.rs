@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use super::pool_hull;
 use super::problem::Oriented;
 use super::products::Products;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
@@ -22,7 +23,8 @@ This program. Proof: write each slope matrix as D_r = C_r + R_r Z_r with |Z_r| <
 entry |J| <= M, and the three norms are monotone in the absolute values of the entries.
 
 # Holds for
-l1, l2, linf; every network. A max-pooling is always cut: its radius is the maximum over each window.
+l1, l2, linf; every network. A max-pooling is always cut: its radius is the maximum over each window. In l1
+the columns are followed one by one, and a window becomes the hull of its entries, which is tighter.
 
 # Order
 K <= Ksdp <= K5 <= K4 (l1, linf); K <= K5 <= K4 in l2.
@@ -62,6 +64,10 @@ impl Bound for K5 {
 }
 
 fn mantissa_up(oriented: &Oriented<'_>, norm: Norm) -> Result<f64, Refusal> {
+    if norm == Norm::L1 && oriented.chain.has_pool() {
+        let block = pool_hull::entries_up(oriented.chain, oriented.products()?);
+        return Ok(oriented.norm_up(norm, block.view()));
+    }
     let start = oriented.start(norm);
     let block = apply_up(oriented.chain, oriented.products()?, start);
     Ok(oriented.norm_up(norm, block.view()))
@@ -70,26 +76,28 @@ fn mantissa_up(oriented: &Oriented<'_>, norm: Norm) -> Result<f64, Refusal> {
 /// An upper bound of `M start` for a block of nonnegative columns, without the powers of two of the
 /// maps; `M` is the matrix of the definition of K5.
 pub fn apply_up(chain: &Chain, products: &Products, start: Array2<f64>) -> Array2<f64> {
-    // cut[s] = R_s v_s, with R_0 = I.
-    let mut cut = vec![start];
+    let mut cuts: Vec<Cut> = vec![(0, start)];
     let mut errors = Errors::default();
-    let mut v = cut[0].clone();
+    let mut v = cuts[0].1.clone();
     for t in 1..=chain.depth() + 1 {
         if t > 1 {
-            cut.push(chain.slopes()[t - 2].radius_up(v.view()));
+            cuts.push((t - 1, chain.slopes()[t - 2].radius_up(v.view())));
         }
-        errors.extend(chain, t, cut[t - 1].view());
-        v = errors.total_up(products, t, &cut);
-        for (s, x) in cut.iter().enumerate() {
-            add_block_up(&mut v, products.get(t, s).value.abs_apply_up(x.view()).view());
+        errors.extend(chain, t, cuts[t - 1].1.view());
+        v = errors.total_up(products, t, &cuts);
+        for (s, x) in &cuts {
+            add_block_up(&mut v, products.get(t, *s).value.abs_apply_up(x.view()).view());
         }
     }
     v
 }
 
+/// A stage `s` with the block `R_s v_s` (and `R_0 = I`) that starts there.
+pub(super) type Cut = (usize, Array2<f64>);
+
 /// What the error terms of the products (see [`super::products`]) add up to for a set of cut vectors.
 #[derive(Default)]
-struct Errors {
+pub(super) struct Errors {
     /// `sum over s of A_(t,s) R_s v_s`.
     absolute_product: Option<Array2<f64>>,
     /// `sum over s of B_(t,s) R_s v_s`; `None` while no map has a radius.
@@ -99,7 +107,7 @@ struct Errors {
 impl Errors {
     /// Goes on to layer `t`, where `x = R_{t-1} v_{t-1}` joins:
     /// `a_t = M (|C| a_{t-1} + x)` and `b_t = M |C| b_{t-1} + radius (|C| a_{t-1} + x)`.
-    fn extend(&mut self, chain: &Chain, t: usize, x: ArrayView2<'_, f64>) {
+    pub(super) fn extend(&mut self, chain: &Chain, t: usize, x: ArrayView2<'_, f64>) {
         let map = &chain.maps()[t - 1];
         let slopes = t.checked_sub(2).map(|r| &chain.slopes()[r]);
         let mut joined = x.to_owned();
@@ -124,19 +132,19 @@ impl Errors {
     }
 
     /// `relative a_t + b_t + absolute (sum of the entries of the cut vectors)`.
-    fn total_up(&self, products: &Products, t: usize, cut: &[Array2<f64>]) -> Array2<f64> {
+    pub(super) fn total_up(&self, products: &Products, t: usize, cuts: &[Cut]) -> Array2<f64> {
         let rows = products.get(t, t - 1).value.rows();
         let mut total = match &self.radius_product {
             Some(b) => b.clone(),
-            None => Array2::zeros((rows, cut[0].ncols())),
+            None => Array2::zeros((rows, cuts.first().map_or(0, |(_, x)| x.ncols()))),
         };
         // The largest coefficient of this layer's products.
-        let relative = (0..t).map(|s| products.get(t, s).relative).fold(0.0, f64::max);
+        let relative = cuts.iter().map(|(s, _)| products.get(t, *s).relative).fold(0.0, f64::max);
         if let (Some(a), true) = (&self.absolute_product, relative > 0.0) {
             total.zip_mut_with(a, |e, &a| *e = add_up(*e, mul_up(relative, a)));
         }
-        for (s, x) in cut.iter().enumerate() {
-            let absolute = products.get(t, s).absolute;
+        for (s, x) in cuts {
+            let absolute = products.get(t, *s).absolute;
             if absolute > 0.0 {
                 for (mut column, x) in total.axis_iter_mut(Axis(1)).zip(x.axis_iter(Axis(1))) {
                     let sum = x.iter().copied().fold(0.0, add_up);

@@ -11,6 +11,7 @@ pub mod k_sdp;
 pub mod k_star;
 pub mod lower;
 
+mod pool_hull;
 pub mod problem;
 pub mod products;
 

@@ -204,7 +204,8 @@ impl Matrix {
     pub fn norm_l2_up(&self) -> f64 {
         match self.as_dense() {
             Some(a) => spectral_norm_up(a),
-            None if self.is_signed_selection() => 1.0,
+            None if self.grid().max == 0.0 => 0.0,
+            None if self.is_signed_selection() && self.transposed().is_signed_selection() => 1.0,
             None => spectral_norm_up(self.to_dense().view()),
         }
     }

@@ -1,0 +1,113 @@
+//! K5 in l1 behind max-poolings: column by column, with intervals at the windows.
+//!
+//! The l1 norm is a maximum over columns, so each column of the Jacobian can be followed on its own, as
+//! a signed centre `z` and error terms: every column is in `z_t + sum over s of W~_(t,s) [-r_s, r_s]`. A
+//! max-pooling selects one element of each window, the same for all columns, but for one column it is
+//! enough to know that the selected entry is in the hull of the window's intervals. Its midpoint is the
+//! new centre and half its width the new error, so entries that agree in sign keep their cancellation
+//! behind the pooling, which cutting it would lose.
+
+use ndarray::{Array2, ArrayView2, Axis};
+
+use super::k5::{Cut, Errors, add_block_up};
+use super::products::Products;
+use crate::network::{Chain, Slopes, Windows};
+use crate::numeric::Grid;
+use crate::numeric::rounding::{add_down, add_up, max_up, mul_up, sub_up};
+
+/// Upper bounds of the absolute values of the entries of all Jacobians, column by column, without the
+/// powers of two of the maps.
+pub fn entries_up(chain: &Chain, products: &Products) -> Array2<f64> {
+    let mut state = State::new(0, Array2::eye(chain.inputs()), None);
+    for t in 1..=chain.depth() {
+        let (z, e) = state.advance(chain, products, t);
+        match &chain.slopes()[t - 1] {
+            Slopes::Pool(windows) => {
+                let (centre, radius) = hulls(windows, z.view(), e.view());
+                state = State::new(t, centre, Some(radius));
+            }
+            slopes => state.cuts.push((t, slopes.radius_up(magnitude_up(z, e).view()))),
+        }
+    }
+    let (z, e) = state.advance(chain, products, chain.depth() + 1);
+    magnitude_up(z, e)
+}
+
+/// The columns since the last pooling.
+struct State {
+    /// The stage at which the centre is given.
+    at: usize,
+    centre: Array2<f64>,
+    /// The error sources, the first of them at `at`.
+    cuts: Vec<Cut>,
+    errors: Errors,
+}
+
+impl State {
+    fn new(at: usize, centre: Array2<f64>, radius: Option<Array2<f64>>) -> State {
+        let cuts = radius.map(|r| (at, r)).into_iter().collect();
+        State { at, centre, cuts, errors: Errors::default() }
+    }
+
+    /// The centre and the error before the slopes of stage `t`.
+    fn advance(
+        &mut self,
+        chain: &Chain,
+        products: &Products,
+        t: usize,
+    ) -> (Array2<f64>, Array2<f64>) {
+        // The centre is a source of rounding errors like the cut vectors, with its absolute values.
+        let size = self.centre.mapv(f64::abs);
+        let mut joined = match self.cuts.last() {
+            Some((s, r)) if *s == t - 1 => r.clone(),
+            _ => Array2::zeros((chain.maps()[t - 1].columns(), size.ncols())),
+        };
+        if t - 1 == self.at {
+            add_block_up(&mut joined, size.view());
+        }
+        self.errors.extend(chain, t, joined.view());
+        let product = &products.get(t, self.at).value;
+        let z = product.apply(self.centre.view());
+        let rounding = product.dot_error(Grid::of(size.iter()));
+        let mut e = product.abs_apply_up(size.view());
+        e.mapv_inplace(|x| add_up(mul_up(rounding.relative, x), rounding.absolute));
+        self.cuts.push((self.at, size));
+        add_block_up(&mut e, self.errors.total_up(products, t, &self.cuts).view());
+        self.cuts.pop();
+        for (s, r) in &self.cuts {
+            add_block_up(&mut e, products.get(t, *s).value.abs_apply_up(r.view()).view());
+        }
+        (z, e)
+    }
+}
+
+/// `|z| + e`, rounded up.
+fn magnitude_up(mut z: Array2<f64>, e: Array2<f64>) -> Array2<f64> {
+    z.zip_mut_with(&e, |z, &e| *z = add_up(z.abs(), e));
+    z
+}
+
+/// Midpoints of the hulls of `[z - e, z + e]` over each window, and half their widths rounded up.
+fn hulls(
+    windows: &Windows,
+    z: ArrayView2<'_, f64>,
+    e: ArrayView2<'_, f64>,
+) -> (Array2<f64>, Array2<f64>) {
+    let columns = z.ncols();
+    let mut centre = Array2::zeros((windows.count(), columns));
+    let mut radius = Array2::zeros((windows.count(), columns));
+    let rows = centre.axis_iter_mut(Axis(0)).zip(radius.axis_iter_mut(Axis(0)));
+    for (i, (mut centres, mut radii)) in rows.enumerate() {
+        for k in 0..columns {
+            let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+            for j in windows.window(i) {
+                low = low.min(add_down(z[[j, k]], -e[[j, k]]));
+                high = high.max(add_up(z[[j, k]], e[[j, k]]));
+            }
+            let middle = low / 2.0 + high / 2.0;
+            centres[k] = middle;
+            radii[k] = max_up(sub_up(high, middle), sub_up(middle, low));
+        }
+    }
+    (centre, radius)
+}
