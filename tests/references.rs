@@ -6,6 +6,8 @@ use std::collections::HashMap;
 
 use lipbound::bounds::lower::lower_bounds;
 use lipbound::bounds::{Problem, find};
+use lipbound::io::{ReadOptions, Source, read};
+use lipbound::network::Pooling;
 use lipbound::numeric::Norm;
 use support::{load, network, problem, shared, table};
 
@@ -171,4 +173,53 @@ fn the_sdp_bound_of_the_trained_dense_network() {
     let nine = lipbound::bounds::Problem::new(selected, Default::default());
     let value = support::upper(&nine, "k_sdp", Norm::Linf);
     assert!((164.0..187.32).contains(&value), "{value}");
+}
+
+/// A trained MNIST network of examples/, its architecture beside it.
+fn example(name: &str, pooling: Pooling) -> Problem {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let options =
+        ReadOptions { arch: Some(folder.join(format!("{name}.arch.json"))), ..Default::default() };
+    let model = read(&Source::File(folder.join(format!("{name}.npz"))), &options).expect("a model");
+    let lowered = model.lower().expect("a bounded network");
+    let lowered =
+        if pooling == Pooling::Explicit { lowered.with_explicit_pools() } else { lowered };
+    Problem::new(lowered, Default::default())
+}
+
+/// The convolutional networks with max-pooling, implicit and explicit: the values of cnn.json, and the
+/// interval hull of K5 in l1, from an independent numpy program.
+#[test]
+fn convolutional_networks() {
+    let hulls = [("mnist_cnn_a", 5.7179), ("mnist_cnn_b", 22.3091), ("mnist_cnn_c", 40.5270)];
+    for (name, hull) in hulls {
+        let k5 = support::upper(&example(name, Pooling::Implicit), "k5", Norm::L1);
+        assert!((k5 - hull).abs() <= 0.00005 + 1e-9, "{name}: {k5}");
+    }
+    let Some(folder) = shared() else { return };
+    let text = std::fs::read_to_string(folder.join("reference/cnn.json")).expect("a table");
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+    let mut checked = 0;
+    for entry in &entries {
+        let name = entry["model"].as_str().and_then(|m| m.rsplit('/').next()).expect("a name");
+        if name == "mnist_mlp" {
+            continue;
+        }
+        let implicit = entry["pooling"] == "implicit";
+        let pooling = if implicit { Pooling::Implicit } else { Pooling::Explicit };
+        let problem = example(name, pooling);
+        for (norm, bounds) in entry["values"].as_object().expect("values") {
+            for (id, value) in bounds.as_object().expect("bounds") {
+                let (norm, value) = (support::norm(norm), value.as_f64().expect("a number"));
+                if id == "k5" && norm == Norm::L1 && problem.chain().has_pool() {
+                    // The reference is the plain cut.
+                    assert!(support::upper(&problem, "k5", norm) <= value);
+                    continue;
+                }
+                assert!(check(&problem, name, norm, id, value, ACCURACY), "{name} {id}");
+                checked += 1;
+            }
+        }
+    }
+    assert_eq!(checked, 7 * 10 - 3);
 }

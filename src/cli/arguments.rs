@@ -53,6 +53,9 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reading models")]
 pub struct Reading {
+    /// How the bounds see max-pooling: as it is, or written out with ReLUs (looser; for comparison)
+    #[arg(long, value_name = "FORM", default_value = "implicit")]
+    pub pooling: PoolingName,
     /// The activation between the layers, for files that hold only weights
     #[arg(long, value_name = "NAME", value_parser = parse_activation)]
     pub activation: Option<Activation>,
@@ -80,6 +83,15 @@ impl Reading {
             nnet_normalise: self.nnet_normalise,
         }
     }
+}
+
+/// How the bounds see max-pooling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PoolingName {
+    /// a nonlinearity that selects
+    Implicit,
+    /// layers of ReLUs
+    Explicit,
 }
 
 /// The order of the axes of a weight matrix.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use super::arguments::{Compute, Selection};
+use super::arguments::{Compute, PoolingName, Reading, Selection};
 use super::{Outcome, output};
 use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateEntry, CertificateFile};
 use crate::bounds::lower::lower_bounds;
@@ -109,7 +109,7 @@ fn save_certificate(path: &Path, report: &Report) -> anyhow::Result<()> {
 
 fn report(source: &Source, arguments: &Compute, session: &Session) -> anyhow::Result<Report> {
     let network = io::read(source, &arguments.reading.options())?;
-    let lowered = lower(&network, source, &arguments.outputs)?;
+    let lowered = lower(&network, source, &arguments.outputs, &arguments.reading)?;
     let problem = Problem::new(lowered, session.options(arguments));
     let norms = &arguments.norm.0;
     let lowers: Vec<Option<f64>> = if arguments.no_lower {
@@ -131,8 +131,12 @@ pub(super) fn lower(
     network: &Network,
     source: &Source,
     outputs: &[usize],
+    reading: &Reading,
 ) -> anyhow::Result<LoweredNetwork> {
-    let lowered = network.lower().with_context(|| source.display())?;
+    let mut lowered = network.lower().with_context(|| source.display())?;
+    if reading.pooling == PoolingName::Explicit {
+        lowered = lowered.with_explicit_pools();
+    }
     if outputs.is_empty() {
         return Ok(lowered);
     }

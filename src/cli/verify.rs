@@ -24,8 +24,10 @@ pub fn run(arguments: &Verify) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::Done;
     for source in io::sources(std::slice::from_ref(&arguments.model))? {
         let network = io::read(&source, &arguments.reading.options())?;
-        let problem =
-            Problem::new(lower(&network, &source, &arguments.outputs)?, Options::default());
+        let problem = Problem::new(
+            lower(&network, &source, &arguments.outputs, &arguments.reading)?,
+            Options::default(),
+        );
         for entry in &file.certificates {
             let line = match entry.verify(&problem) {
                 Ok(proved) => format!(

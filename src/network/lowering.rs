@@ -285,7 +285,7 @@ fn stacked(maps: &[&AffineMap]) -> AffineMap {
 }
 
 /// `outer o inner`.
-fn composed(outer: &AffineMap, inner: &AffineMap) -> AffineMap {
+pub(super) fn composed(outer: &AffineMap, inner: &AffineMap) -> AffineMap {
     let linear = outer.linear.after(&inner.linear);
     let moved = if inner.bias.iter().all(|b| *b == Interval::point(0.0)) {
         outer.bias.clone()

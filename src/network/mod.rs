@@ -5,6 +5,7 @@ pub mod chain;
 pub mod layers;
 pub mod linear_map;
 pub mod lowering;
+pub mod pooling;
 pub mod slopes;
 pub mod tensor;
 
@@ -15,6 +16,7 @@ pub use chain::Chain;
 pub use layers::Layer;
 pub use linear_map::LinearMap;
 pub use lowering::LoweredNetwork;
+pub use pooling::Pooling;
 pub use slopes::{Diagonal, Slopes, Windows};
 
 /// A network as a file describes it: layers, each of them applied to the input or to the results of
