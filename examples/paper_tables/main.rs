@@ -1,8 +1,9 @@
 //! The tables of Pintore and Despres, "Computable Lipschitz bounds for deep neural networks"
 //! (arXiv 2410.21053), and the test of their slides, computed anew.
 //!
-//! `cargo run --release --example paper_tables [x2|random|xy]` (default: all of them).
+//! `cargo run --release --example paper_tables [x2|random|xy|cnn]` (default: all of them).
 
+mod cnn;
 mod networks;
 mod random;
 mod tables;
@@ -15,6 +16,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if is_wanted("random") {
         print!("{}", random::table(1000)?);
+    }
+    if is_wanted("cnn") {
+        print!("{}", cnn::table()?);
     }
     if is_wanted("xy") {
         print!("{}", tables::xy()?);
