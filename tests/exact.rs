@@ -4,7 +4,7 @@ mod support;
 
 use lipbound::network::Activation;
 use lipbound::numeric::Norm;
-use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert, prop_oneof, proptest};
+use proptest::prelude::{Just, Strategy, prop_assert, prop_oneof, proptest};
 use support::oracle::{Oracle, exact};
 use support::{network, problem, random_network, upper};
 
@@ -79,14 +79,69 @@ fn activations() -> impl Strategy<Value = Activation> {
     ]
 }
 
+/// A network with weights of wildly different magnitudes, and these weights.
+fn extreme_network(
+    widths: &[usize],
+    activation: &Activation,
+    seed: u64,
+) -> (lipbound::network::Network, Vec<ndarray::Array2<f64>>) {
+    use lipbound::network::layers::dense::Dense;
+    use rand::{Rng, SeedableRng};
+    use std::sync::Arc;
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut layers: Vec<Arc<dyn lipbound::network::Layer>> = Vec::new();
+    let mut weights = Vec::new();
+    let range = [1, 20, 150, 300][rng.random_range(0..4)];
+    for pair in widths.windows(2) {
+        if !layers.is_empty() {
+            layers.push(Arc::new(activation.clone()));
+        }
+        let weight =
+            ndarray::Array2::from_shape_fn((pair[1], pair[0]), |_| match rng.random_range(0..8) {
+                0 => 0.0,
+                1 => 5e-324,
+                2 => 1.0,
+                _ => rng.random_range(-9.99..9.99) * 10f64.powi(rng.random_range(-range..=range)),
+            });
+        let bias = ndarray::Array1::from_shape_fn(pair[1], |_| rng.random_range(-1.0..1.0));
+        layers.push(Arc::new(Dense::new(weight.clone(), bias).expect("shapes")));
+        weights.push(weight);
+    }
+    let network = lipbound::network::Network::sequential("extreme", vec![widths[0]], layers);
+    (network.expect("shapes"), weights)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(support::cases(60))]
     #[test]
     fn random_networks_with_general_slopes(
         widths in proptest::collection::vec(1usize..4, 2..6), activation in activations(), seed: u64,
     ) {
         let network = random_network(&widths, &activation, seed);
         check(&network, &["k_star", "k1", "k3", "k4", "k5", "k"], &format!("{widths:?} {activation:?} {seed}"));
+    }
+
+    #[test]
+    fn extreme_weights_are_never_underestimated(
+        widths in proptest::collection::vec(1usize..4, 2..5), activation in activations(), seed: u64,
+    ) {
+        // Entries of any magnitude, denormals, zeros and repetitions; only validity can be asked for.
+        let (network, weights) = extreme_network(&widths, &activation, seed);
+        let problem = problem(&network);
+        let oracle = Oracle::with_weights(problem.chain(), &weights);
+        let lowers = lipbound::bounds::lower::lower_bounds(&problem, &[Norm::L1, Norm::Linf]);
+        for (norm, lower) in [Norm::L1, Norm::Linf].into_iter().zip(lowers) {
+            let k = oracle.bound("k", norm);
+            prop_assert!(exact(lower) <= k, "{norm}: L >= {lower}");
+            for id in ["k_star", "k1", "k2", "k3", "k4", "k5", "k_sdp", "k"] {
+                let bound = lipbound::bounds::find(id).expect("a bound");
+                let Ok(certificate) = bound.compute(&problem, norm) else { continue };
+                let truth = if ["k2", "k_sdp"].contains(&id) { k.clone() } else { oracle.bound(id, norm) };
+                let value = certificate.upper;
+                prop_assert!(!value.is_nan());
+                prop_assert!(value == f64::INFINITY || exact(value) >= truth, "{norm} {id}: {value}");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod support;
 use lipbound::bounds::lower::lower_bounds;
 use lipbound::network::Activation;
 use lipbound::numeric::Norm;
-use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert, prop_oneof, proptest};
+use proptest::prelude::{Just, Strategy, prop_assert, prop_oneof, proptest};
 use support::{problem, random_network, upper};
 
 /// Each bound is within 1e-9 of its exact value (see `tests/exact.rs`), so an order of the exact
@@ -23,7 +23,7 @@ fn activations() -> impl Strategy<Value = Activation> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(support::cases(60))]
     #[test]
     fn the_bounds_are_ordered(
         widths in proptest::collection::vec(1usize..5, 2..6), activation in activations(), seed: u64,

@@ -45,8 +45,8 @@ impl Products {
         for (index, map) in chain.maps().iter().enumerate() {
             let mut row = Vec::with_capacity(index + 1);
             if let (Some(previous), Some(slopes)) = (rows.last(), index.checked_sub(1)) {
-                let slopes = &chain.slopes()[slopes];
-                row.extend(previous.iter().map(|product| product.extended(slopes, map)));
+                let step = Step::new(&chain.slopes()[slopes], map);
+                row.extend(previous.iter().map(|product| product.extended(&step)));
             }
             row.push(Product { value: map.matrix.clone(), relative: 0.0, absolute: 0.0 });
             rows.push(row);
@@ -84,35 +84,52 @@ impl Products {
     }
 }
 
+/// One more layer on the left of a product: `W C`, which is the same for all of them.
+struct Step {
+    centred: Matrix,
+    /// Whether no entry of `W C` was rounded.
+    exact: bool,
+    /// `||W||_inf` times the largest centre.
+    growth: f64,
+}
+
+impl Step {
+    fn new(slopes: &Slopes, map: &LinearMap) -> Step {
+        let centred = slopes.centred(&map.matrix);
+        let exact = slopes.centres_exactly(&map.matrix);
+        let centre = slopes.norms_up(Norm::Linf).centre;
+        Step { centred, exact, growth: mul_up(map.mantissa_norm_up(Norm::Linf), centre) }
+    }
+}
+
 impl Product {
-    /// `map C self`: the product with one more layer on the left.
-    fn extended(&self, slopes: &Slopes, map: &LinearMap) -> Product {
-        let centred = slopes.centre(&self.value);
-        let value = map.matrix.multiply(&centred);
-        let exact_centre = slopes.centre_is_exact() && centred.grid().min >= f64::MIN_POSITIVE;
-        let dot = if map.matrix.multiplies_exactly(&centred) {
+    /// `W C self`: the product with one more layer on the left.
+    fn extended(&self, step: &Step) -> Product {
+        let value = step.centred.multiply(&self.value);
+        let dot = if step.centred.multiplies_exactly(&self.value) {
             DotError::NONE
         } else {
-            map.matrix.dot_error(centred.grid())
+            step.centred.dot_error(self.value.grid())
         };
         // One rounding for the centre, one dot product; gammas add up along the chain.
-        let step = match (exact_centre, dot.relative > 0.0) {
+        let relative = match (step.exact, dot.relative > 0.0) {
             (true, false) => 0.0,
             (true, true) => dot.relative,
-            (false, _) => gamma(map.matrix.terms() + 1),
+            (false, _) => gamma(step.centred.terms() + 1),
         };
-        let relative = combine(self.relative, step);
         // Entry by entry, an absolute error e of P becomes at most ||W||_inf |C| e, to which the
-        // underflow of this step is added.
-        let centre = slopes.norms_up(Norm::Linf).centre;
-        let centring = if exact_centre { 0.0 } else { MIN_SUBNORMAL };
-        let absolute = if self.absolute == 0.0 && centring == 0.0 && dot.absolute == 0.0 {
+        // underflow of this step is added: of the dot products, and of the entries of W C.
+        let centring = if step.exact {
             0.0
         } else {
-            let entry = add_up(mul_up(centre, self.absolute), centring);
-            add_up(mul_up(map.mantissa_norm_up(Norm::Linf), entry), dot.absolute)
+            mul_up(self.value.grid().max, step.centred.terms() as f64 * MIN_SUBNORMAL)
         };
-        Product { value, relative, absolute }
+        let carried = if self.absolute == 0.0 { 0.0 } else { mul_up(step.growth, self.absolute) };
+        Product {
+            value,
+            relative: combine(self.relative, relative),
+            absolute: add_up(carried, add_up(centring, dot.absolute)),
+        }
     }
 }
 
@@ -215,16 +232,15 @@ pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
         for t in s + 1..=last {
             if t > s + 1 {
                 let (map, slopes) = (&chain.maps()[t - 1], &chain.slopes()[t - 2]);
-                let centred = |m: &Matrix| absolute_centre_up(slopes, m);
-                let centred_a = centred(&a);
-                let carried =
-                    b.as_ref().map(|b| map.magnitude().nonnegative_multiply_up(&centred(b)));
-                let new = map.radius.as_ref().map(|r| r.nonnegative_multiply_up(&centred_a));
+                let magnitude = slopes.centred_up(&map.magnitude());
+                let carried = b.as_ref().map(|b| magnitude.nonnegative_multiply_up(b));
+                let new =
+                    map.radius.as_ref().map(|r| slopes.centred_up(r).nonnegative_multiply_up(&a));
                 b = match (carried, new) {
                     (Some(x), Some(y)) => Some(x.sum_up(&y)),
                     (x, y) => x.or(y),
                 };
-                a = map.magnitude().nonnegative_multiply_up(&centred_a);
+                a = magnitude.nonnegative_multiply_up(&a);
             }
             let product = products.get(t, s);
             let mut q = rows[t - 1][s].clone();
@@ -242,13 +258,4 @@ pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
         }
     }
     rows
-}
-
-/// `|C| m` for a nonnegative matrix, rounded up.
-fn absolute_centre_up(slopes: &Slopes, m: &Matrix) -> Matrix {
-    let centred = slopes.centre(m).abs();
-    if slopes.centre_is_exact() && centred.grid().min >= f64::MIN_POSITIVE {
-        return centred;
-    }
-    centred.map(|_, x| if x == 0.0 { 0.0 } else { x.next_up() })
 }

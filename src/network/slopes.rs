@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
-use crate::numeric::rounding::{max_up, sqrt_up, sub_up, upper};
+use crate::numeric::rounding::{max_up, mul_up, sqrt_up, sub_up, upper};
 use crate::numeric::{Csr, Matrix, Norm};
 
 /// The Jacobians `D` of a nonlinearity: a set of matrices that contains all of them.
@@ -160,29 +160,39 @@ impl Slopes {
         }
     }
 
-    /// `C p` for the centre `C` of the slopes, with rounding to nearest (one product per entry).
-    /// A pooling window of several elements has no centre: its rows are zero.
-    pub fn centre(&self, p: &Matrix) -> Matrix {
+    /// `w C` for the centre `C` of the slopes, with rounding to nearest (one product per entry).
+    /// A pooling window of several elements has no centre: its column of `C` is zero.
+    pub fn centred(&self, w: &Matrix) -> Matrix {
         match self {
-            Slopes::Componentwise(d) => p.map(|i, x| d.centre[i] * x),
-            Slopes::Pool(w) => {
-                let selection = Csr::from_rows(w.count(), w.inputs(), |i, push| {
-                    if w.passes(i) {
-                        w.window(i).for_each(|j| push(j, 1.0));
+            Slopes::Componentwise(d) => w.transposed().map(|i, x| d.centre[i] * x).transposed(),
+            Slopes::Pool(pool) => {
+                let selection = Csr::from_rows(pool.count(), pool.inputs(), |i, push| {
+                    if pool.passes(i) {
+                        pool.window(i).for_each(|j| push(j, 1.0));
                     }
                 });
-                Matrix::sparse(selection).multiply(p)
+                w.multiply(&Matrix::sparse(selection))
             }
         }
     }
 
-    /// Whether multiplying by the centres never rounds: all are powers of two or zero.
-    pub fn centre_is_exact(&self) -> bool {
+    /// Whether [`Slopes::centred`] of `w` is exact: all centres are powers of two or zero, and no entry
+    /// underflows.
+    pub fn centres_exactly(&self, w: &Matrix) -> bool {
+        let Slopes::Componentwise(d) = self else { return true };
+        let power = |c: f64| c.to_bits() & ((1 << 52) - 1) == 0;
+        let nonzero = || d.centre.iter().filter(|&&c| c != 0.0);
+        let least = nonzero().fold(f64::INFINITY, |m, c| m.min(c.abs()));
+        nonzero().all(|&c| power(c)) && w.grid().min * least >= f64::MIN_POSITIVE
+    }
+
+    /// An upper bound of `w |C|` for a nonnegative matrix.
+    pub fn centred_up(&self, w: &Matrix) -> Matrix {
         match self {
             Slopes::Componentwise(d) => {
-                d.centre.iter().all(|&c| c == 0.0 || c.to_bits() & ((1 << 52) - 1) == 0)
+                w.transposed().map(|i, x| mul_up(d.centre[i].abs(), x)).transposed()
             }
-            Slopes::Pool(_) => true,
+            Slopes::Pool(_) => self.centred(w),
         }
     }
 

@@ -28,12 +28,33 @@ impl Grid {
     pub const ZERO: Grid = Grid { step: i32::MAX, max: 0.0, min: f64::INFINITY };
 
     /// The grid of the given numbers.
+    ///
+    /// Where the first of them already need more bits than exact sums allow, `step` is not looked for
+    /// any further: it is `i32::MIN`, which claims nothing.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a f64>) -> Grid {
+        const PROBED: usize = 64;
+        let mut values = values.into_iter();
         let mut grid = Grid::ZERO;
-        for &x in values {
+        for &x in values.by_ref().take(PROBED) {
             grid.include(x);
         }
-        grid
+        if grid.step == i32::MAX || grid.max < power_of_two(52) * power_of_two(grid.step.max(-1074))
+        {
+            values.for_each(|&x| grid.include(x));
+            return grid;
+        }
+        // The common case, without branches.
+        let (max, min, sum) = values.fold((grid.max, grid.min, 0.0), |(max, min, sum), &x| {
+            let size = x.abs();
+            let size_or_inf = if size == 0.0 { f64::INFINITY } else { size };
+            (f64::max(max, size), f64::min(min, size_or_inf), sum + 0.0 * x)
+        });
+        // A number that is not finite makes 0 * x NaN.
+        if sum == 0.0 && max.is_finite() {
+            Grid { step: i32::MIN, max, min }
+        } else {
+            Grid { step: i32::MIN, max: f64::INFINITY, min: 0.0 }
+        }
     }
 
     fn include(&mut self, x: f64) {

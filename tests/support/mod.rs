@@ -15,6 +15,12 @@ use ndarray::{Array1, Array2};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// The number of random cases of a test: as many as `LIPBOUND_CASES` says, or the default.
+pub fn cases(default: u32) -> proptest::prelude::ProptestConfig {
+    let wanted = std::env::var("LIPBOUND_CASES").ok().and_then(|text| text.parse().ok());
+    proptest::prelude::ProptestConfig::with_cases(wanted.unwrap_or(default))
+}
+
 /// The folder of the committed test data.
 pub fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")

@@ -3,8 +3,8 @@
 
 use dashu::base::Abs;
 use dashu::rational::RBig;
-use lipbound::network::{Chain, Slopes};
-use lipbound::numeric::Norm;
+use lipbound::network::{Chain, LinearMap, Slopes};
+use lipbound::numeric::{Matrix, Norm};
 
 /// A matrix of exact numbers, by rows.
 #[derive(Clone, Debug)]
@@ -141,6 +141,18 @@ impl Oracle {
             maps: (0..=chain.depth()).map(|r| Exact::of_map(chain, r)).collect(),
             slopes: chain.slopes().iter().map(layer).collect(),
         }
+    }
+
+    /// The oracle of the same slopes for maps with exactly these entries.
+    pub fn with_weights(chain: &Chain, weights: &[ndarray::Array2<f64>]) -> Oracle {
+        let rows = |w: &ndarray::Array2<f64>| {
+            w.outer_iter().map(|row| row.iter().map(|&x| exact(x)).collect()).collect()
+        };
+        let zero = |m: &LinearMap| ndarray::Array2::zeros((m.rows(), m.columns()));
+        let units = chain.maps().iter().map(|m| LinearMap::new(Matrix::dense(zero(m))));
+        let plain = Chain::new(units.collect(), chain.slopes().to_vec());
+        let maps = weights.iter().map(|w| Exact { rows: rows(w) }).collect();
+        Oracle { maps, ..Oracle::new(&plain) }
     }
 
     fn depth(&self) -> usize {
