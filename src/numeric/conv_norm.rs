@@ -35,8 +35,8 @@ pub use lattice::ConvAxis;
 /// Floating-point operations that may be spent on one convolution: about a minute.
 const LARGEST_WORK: f64 = 6e11;
 
-/// The largest number of frequencies.
-const LARGEST_COUNT: usize = 4096;
+/// The largest numbers of frequencies on a circle, and of cells on the lattice.
+const LARGEST_COUNTS: (usize, usize) = (4096, 16384);
 
 /// The largest number of rows of a symbol, and bytes of its coefficients.
 const LARGEST_SYMBOL: (usize, usize) = (1536, 1 << 29);
@@ -126,14 +126,14 @@ fn symbol_norm_up(
     lattices: &[Lattice; 2],
     points: &mut Option<Vec<Point>>,
 ) -> f64 {
-    let affordable = ((LARGEST_WORK / symbol.cost()) as usize).min(LARGEST_COUNT);
+    let affordable = (LARGEST_WORK / symbol.cost()) as usize;
     if let [Some(n), Some(m)] = [lattices[0].circle, lattices[1].circle]
-        && n.saturating_mul(m) / 2 <= affordable
+        && n.saturating_mul(m) / 2 <= affordable.min(LARGEST_COUNTS.0)
     {
         let points = points.get_or_insert_with(|| circle_points(symbol, n, m));
         return symbol.largest_up(points);
     }
-    symbol.largest_up(&cells::partition(symbol, affordable))
+    symbol.largest_up(&cells::partition(symbol, affordable.min(LARGEST_COUNTS.1)))
 }
 
 /// The frequencies `2 pi (j/n, k/m)`; one of each pair of opposite ones, whose symbols are conjugate.

@@ -44,15 +44,16 @@ pub(super) fn partition(symbol: &Symbol, count: usize) -> Vec<Point> {
         let bound = |c: &Cell| c.guess / factor(c, symbol.degrees);
         let worst = cells.iter().fold(0.0, |m: f64, c| m.max(bound(c)));
         let target = best * (1.0 + TOLERANCE);
-        // Those in the upper half of the gap, so that the worst are refined first.
-        let threshold = target.max(0.5 * (target + worst));
-        let (coarse, fine): (Vec<Cell>, Vec<Cell>) =
-            cells.iter().partition(|c| worst > target && bound(c) >= threshold);
-        if coarse.is_empty() || cells.len() + 2 * coarse.len() > count {
+        let room = count.saturating_sub(cells.len()) / 2;
+        if worst <= target || room == 0 {
             break;
         }
+        // Those in the upper half of the gap, so that the worst are refined first.
+        let threshold = 0.5 * (target + worst);
+        cells.sort_by(|a, b| bound(b).total_cmp(&bound(a)));
+        let fine = cells.split_off(cells.partition_point(|c| bound(c) >= threshold).clamp(1, room));
+        let coarse = std::mem::replace(&mut cells, fine);
         let mut parts = Vec::with_capacity(2 * coarse.len());
-        cells = fine;
         for cell in coarse {
             let [left, middle, right] = thirds(cell, symbol.degrees);
             cells.push(middle); // its centre is the old one

@@ -164,7 +164,7 @@ impl Symbol {
             .enumerate()
             .map(|(i, p)| if i == top { level } else { self.ratio_up(p, level) })
             .collect();
-        others.into_iter().fold(level, max_up).min(div_up(self.crude, smallest_factor(points)))
+        others.into_iter().fold(level, max_up).min(self.crude)
     }
 
     /// An approximation of the largest eigenvalue at a point.
@@ -256,10 +256,6 @@ fn crude_up(blocks: &BTreeMap<[i64; 2], ArrayView2<'_, f64>>) -> f64 {
         |b: &ArrayView2<'_, f64>| sqrt_up(b.iter().fold(0.0, |sum, &x| add_up(sum, mul_up(x, x))));
     let sum = blocks.values().fold(0.0, |sum, b| add_up(sum, frobenius(b)));
     mul_up(sum, sum)
-}
-
-fn smallest_factor(points: &[Point]) -> f64 {
-    points.iter().fold(1.0, |m, p| p.factor.min(m))
 }
 
 /// The largest row sum of absolute values: a sum of `n` terms is at least `1 - gamma_n` times the
