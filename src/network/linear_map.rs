@@ -5,7 +5,6 @@ use ndarray::{Array2, ArrayView2};
 use crate::numeric::rounding::{
     MIN_SUBNORMAL, add_up, exponent, mul_up, power_of_two, scale_up, sqrt_up,
 };
-use crate::numeric::spectral::spectral_norm_up;
 use crate::numeric::{Matrix, Norm};
 
 /// The linear map `2^exponent (matrix +- radius)`.
@@ -74,21 +73,24 @@ impl LinearMap {
         let half = -shift / 2;
         let rest = -shift - half;
         let scale = move |x: f64| x * power_of_two(half) * power_of_two(rest);
-        let matrix = self.matrix.map(|_, x| scale(x));
         // A quotient in the subnormal range is off by at most half the smallest subnormal.
         let inexact = |x: f64| x != 0.0 && shift > 0 && scale(x).abs() < f64::MIN_POSITIVE;
-        let lost = self.matrix.map(|_, x| if inexact(x) { MIN_SUBNORMAL } else { 0.0 });
+        let lost = inexact(self.matrix.grid().min)
+            .then(|| self.matrix.map(|_, x| if inexact(x) { MIN_SUBNORMAL } else { 0.0 }));
+        let matrix = self.matrix.scaled_by_power(-shift);
         let radius = self.radius.map(|r| r.map(|_, x| scale_up(x, -shift)));
-        let radius = match (radius, lost.grid().max > 0.0) {
-            (Some(r), true) => Some(r.sum_up(&lost)),
-            (None, true) => Some(lost),
-            (r, false) => r,
+        let radius = match (radius, lost) {
+            (Some(r), Some(lost)) => Some(r.sum_up(&lost)),
+            (r, lost) => r.or(lost),
         };
         LinearMap { matrix, radius, exponent: self.exponent + shift }
     }
 
     /// The composition `self o inner`, with the rounding of the product in the radius.
     pub fn after(&self, inner: &LinearMap) -> LinearMap {
+        if inner.radius.is_none() && inner.exponent == 0 && inner.matrix.is_identity() {
+            return self.clone();
+        }
         let matrix = self.matrix.multiply(&inner.matrix);
         let exponent = self.exponent + inner.exponent;
         let exact = self.radius.is_none() && inner.radius.is_none();
@@ -197,18 +199,6 @@ fn underflow(matrix: &Matrix, a: &Matrix, b: &Matrix, eta: f64) -> Matrix {
 /// `||R||_2 <= sqrt(||R||_1 ||R||_inf)`.
 fn radius_norm_l2_up(r: &Matrix) -> f64 {
     sqrt_up(mul_up(r.norm_l1_up(), r.norm_linf_up()))
-}
-
-impl Matrix {
-    /// An upper bound of the spectral norm, verified (see [`crate::numeric::spectral`]).
-    pub fn norm_l2_up(&self) -> f64 {
-        match self.as_dense() {
-            Some(a) => spectral_norm_up(a),
-            None if self.grid().max == 0.0 => 0.0,
-            None if self.is_signed_selection() && self.transposed().is_signed_selection() => 1.0,
-            None => spectral_norm_up(self.to_dense().view()),
-        }
-    }
 }
 
 #[cfg(test)]

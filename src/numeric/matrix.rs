@@ -5,10 +5,13 @@ use std::sync::Arc;
 use ndarray::{ArcArray2, Array2, ArrayView2, Axis};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
+use super::conv_norm::Convolution;
 use super::grid::Grid;
 use super::product::{self, DotError};
-use super::rounding::{add_up, max_up, upper};
+use super::rounding::{add_up, max_up, power_of_two, upper};
 use super::sparse::Csr;
+use super::spectral::sparse::sparse_spectral_norm_up;
+use super::spectral::spectral_norm_up;
 
 /// Above this share of stored entries a product of sparse matrices becomes dense.
 const DENSE_SHARE: f64 = 0.25;
@@ -18,6 +21,8 @@ const DENSE_SHARE: f64 = 0.25;
 pub struct Matrix {
     entries: Entries,
     grid: Grid,
+    /// What is known of a matrix that is a convolution or the transpose of one.
+    convolution: Option<Convolution>,
 }
 
 #[derive(Debug, Clone)]
@@ -31,14 +36,44 @@ impl Matrix {
     /// A dense matrix.
     pub fn dense(entries: Array2<f64>) -> Matrix {
         let grid = Grid::of(entries.iter());
-        Matrix { entries: Entries::Dense(entries.into_shared()), grid }
+        Matrix { entries: Entries::Dense(entries.into_shared()), grid, convolution: None }
     }
 
     /// A sparse matrix.
     pub fn sparse(entries: Csr) -> Matrix {
         let grid = Grid::of(entries.values());
         let transposed = entries.transposed();
-        Matrix { entries: Entries::Sparse(Arc::new(entries), Arc::new(transposed)), grid }
+        let entries = Entries::Sparse(Arc::new(entries), Arc::new(transposed));
+        Matrix { entries, grid, convolution: None }
+    }
+
+    /// The same matrix, which is that of `convolution` or its transpose: its spectral norm can be
+    /// bounded by means of the kernel. Only transposition and scaling by a power of two keep this.
+    pub fn with_convolution(self, convolution: Convolution) -> Matrix {
+        Matrix { convolution: Some(convolution), ..self }
+    }
+
+    /// The matrix multiplied by `2^e` with rounding to nearest (exact unless an entry becomes
+    /// subnormal or overflows); in place where the entries are not shared.
+    pub fn scaled_by_power(self, e: i32) -> Matrix {
+        let half = e / 2;
+        let (first, second) = (power_of_two(half), power_of_two(e - half));
+        let scale = |x: f64| x * first * second;
+        let mut scaled = match self.entries {
+            Entries::Sparse(mut a, mut t) => {
+                for part in [Arc::make_mut(&mut a), Arc::make_mut(&mut t)] {
+                    part.values_mut().iter_mut().for_each(|x| *x = scale(*x));
+                }
+                let grid = Grid::of(a.values());
+                Matrix { entries: Entries::Sparse(a, t), grid, convolution: None }
+            }
+            Entries::Dense(a) => Matrix::dense(a.mapv(scale)),
+        };
+        // Where an entry may have been rounded the matrix is no longer that of the kernel.
+        let exact = self.grid.max == 0.0
+            || scale(self.grid.min).is_normal() && scale(self.grid.max).is_finite();
+        scaled.convolution = self.convolution.filter(|_| exact).map(|c| c.scaled_by_power(e));
+        scaled
     }
 
     /// The `n x n` identity.
@@ -89,7 +124,7 @@ impl Matrix {
             Entries::Dense(a) => Entries::Dense(a.clone().reversed_axes()),
             Entries::Sparse(a, t) => Entries::Sparse(t.clone(), a.clone()),
         };
-        Matrix { entries, grid: self.grid }
+        Matrix { entries, grid: self.grid, convolution: self.convolution.clone() }
     }
 
     /// The matrix in dense form.
@@ -255,6 +290,27 @@ impl Matrix {
                 y.mapv_inplace(|value| error.raise(value));
                 y
             }
+        }
+    }
+
+    /// Whether this is the identity.
+    pub fn is_identity(&self) -> bool {
+        match &self.entries {
+            Entries::Dense(_) => false,
+            Entries::Sparse(a, _) => {
+                a.rows() == a.columns()
+                    && a.entries() == a.rows()
+                    && (0..a.rows()).all(|i| a.row(i).eq([(i, 1.0)]))
+            }
+        }
+    }
+
+    /// An upper bound of the spectral norm, verified: see [`super::spectral`] for dense and
+    /// [`super::spectral::sparse`] for sparse matrices.
+    pub fn norm_l2_up(&self) -> f64 {
+        match &self.entries {
+            Entries::Dense(a) => spectral_norm_up(a.view()),
+            Entries::Sparse(a, t) => sparse_spectral_norm_up(a, t, self.convolution.as_ref()),
         }
     }
 

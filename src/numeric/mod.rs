@@ -4,6 +4,7 @@
 //! ends in `_up` returns a number that is not below the exact value, one ending in `_down` a number
 //! that is not above it. An overflow gives `+inf` (a valid upper bound), never NaN.
 
+pub mod conv_norm;
 pub mod decompose;
 pub mod grid;
 pub mod interval;

@@ -68,6 +68,11 @@ impl Csr {
         &self.values
     }
 
+    /// The stored values, row by row, to be changed in place.
+    pub(super) fn values_mut(&mut self) -> &mut [f64] {
+        &mut self.values
+    }
+
     /// The entries of row `i` as `(column, value)`.
     pub fn row(&self, i: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let range = self.starts[i]..self.starts[i + 1];

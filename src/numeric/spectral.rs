@@ -6,6 +6,8 @@
 //! `lambda_max(G) <= s + ||(s I - G) - R R^T||`, and the residual is computed with a rigorous bound
 //! of its rounding errors. Only matrix products are trusted, not the factorisation.
 
+pub mod sparse;
+
 use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_matmul};
 use faer::{Accum, Mat, Par};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
@@ -57,17 +59,24 @@ pub fn spectral_norm_up(a: ArrayView2<'_, f64>) -> f64 {
 fn largest_gram_eigenvalue_up(a: ArrayView2<'_, f64>) -> f64 {
     let error = DotError::new(Grid::of(a.iter()), Grid::of(a.iter()), a.ncols());
     let gram = product::multiply(a, a.t());
-    // || |A| |A|^T ||_2 <= trace = ||A||_F^2, and also <= ||A||_1 ||A||_inf.
-    let square_sum = gram.diag().iter().fold(0.0, |sum, &x| add_up(sum, error.raise(x)));
     let a_grid = Grid::of(a.iter());
     let max = |sums: Vec<f64>| sums.into_iter().fold(0.0, max_up);
     let norms = mul_up(
         max(product::row_abs_sums_up(a, a_grid)),
         max(product::row_abs_sums_up(a.t(), a_grid)),
     );
+    gram_eigenvalue_up(gram.view(), error, norms)
+}
+
+/// An upper bound of the largest eigenvalue of `a a^T`, given the computed product `gram`, the error
+/// of its dot products and an upper bound `norms` of `||a||_1 ||a||_inf`.
+fn gram_eigenvalue_up(gram: ArrayView2<'_, f64>, error: DotError, norms: f64) -> f64 {
+    // || |A| |A|^T ||_2 <= trace = ||A||_F^2, and also <= ||A||_1 ||A||_inf.
+    let square_sum = gram.diag().iter().fold(0.0, |sum, &x| add_up(sum, error.raise(x)));
     let crude = square_sum.min(norms);
-    let rounding = add_up(mul_up(error.relative, crude), mul_up(a.nrows() as f64, error.absolute));
-    let verified = largest_eigenvalue_up(gram.view());
+    let rounding =
+        add_up(mul_up(error.relative, crude), mul_up(gram.nrows() as f64, error.absolute));
+    let verified = largest_eigenvalue_up(gram);
     add_up(verified, rounding).min(crude)
 }
 
@@ -75,30 +84,37 @@ fn largest_gram_eigenvalue_up(a: ArrayView2<'_, f64>) -> f64 {
 /// is read; `+inf` where it cannot be certified.
 pub fn largest_eigenvalue_up(g: ArrayView2<'_, f64>) -> f64 {
     let n = g.nrows();
-    let Some(guess) = approximate_largest_eigenvalue(g) else {
+    let Some(guess) = approximate_largest_eigenvalue(g, 64) else {
         return f64::INFINITY;
     };
     let mut margin = 64.0 * n as f64 * UNIT_ROUNDOFF;
     let size = guess.abs().max(f64::MIN_POSITIVE);
     while margin < 4.0 {
-        let s = guess + margin * size;
-        let shifted = Array2::from_shape_fn((n, n), |(i, j)| {
-            if i == j {
-                s - g[[i, j]]
-            } else if i > j {
-                -g[[i, j]]
-            } else {
-                0.0
-            }
-        });
-        // The diagonal s - g_ii is rounded to nearest: an error of at most u |s - g_ii| each.
-        let rounding = (0..n).fold(0.0, |m, i| max_up(m, shifted[[i, i]].abs())) * f64::EPSILON;
-        if let Some(residual) = cholesky_residual_up(shifted.view()) {
-            return add_up(add_up(s, rounding), residual);
+        if let Some(bound) = eigenvalues_at_most_up(g, guess + margin * size) {
+            return bound;
         }
         margin *= 16.0;
     }
     f64::INFINITY
+}
+
+/// An upper bound of the largest eigenvalue of a symmetric matrix (lower half read) that exceeds `s`
+/// by rounding errors only; `None` where `s` is not shown to be a bound.
+pub(super) fn eigenvalues_at_most_up(g: ArrayView2<'_, f64>, s: f64) -> Option<f64> {
+    let n = g.nrows();
+    let shifted = Array2::from_shape_fn((n, n), |(i, j)| {
+        if i == j {
+            s - g[[i, j]]
+        } else if i > j {
+            -g[[i, j]]
+        } else {
+            0.0
+        }
+    });
+    // The diagonal s - g_ii is rounded to nearest: an error of at most u |s - g_ii| each.
+    let rounding = (0..n).fold(0.0, |m, i| max_up(m, shifted[[i, i]].abs())) * f64::EPSILON;
+    let residual = cholesky_residual_up(shifted.view())?;
+    Some(add_up(add_up(s, rounding), residual))
 }
 
 /// For a symmetric matrix `m` (lower half read): an upper bound `r` of `||m - R R^T||_2` for some
@@ -146,13 +162,12 @@ pub fn cholesky_residual_up(m: ArrayView2<'_, f64>) -> Option<f64> {
 }
 
 /// A guess of the largest eigenvalue: all of them for small matrices, Lanczos with full
-/// reorthogonalisation for large ones.
-fn approximate_largest_eigenvalue(g: ArrayView2<'_, f64>) -> Option<f64> {
+/// reorthogonalisation and the given number of steps for large ones.
+pub(super) fn approximate_largest_eigenvalue(g: ArrayView2<'_, f64>, steps: usize) -> Option<f64> {
     const DIRECT: usize = 96;
-    const STEPS: usize = 64;
     let n = g.nrows();
     let value =
-        if n <= DIRECT { symmetric_eigenvalues(g)?.last().copied()? } else { lanczos(g, STEPS)? };
+        if n <= DIRECT { symmetric_eigenvalues(g)?.last().copied()? } else { lanczos(g, steps)? };
     value.is_finite().then_some(value)
 }
 

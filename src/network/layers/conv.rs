@@ -11,6 +11,7 @@ use super::window::{Axis, Parameters, PerAxis, planes, shape};
 use super::{AffineMap, Layer, LayerType, Lowered, ParseError, Parsed, show_shape, single};
 use crate::network::linear_map::LinearMap;
 use crate::network::tensor::{TensorSource, Tensors, to_json};
+use crate::numeric::conv_norm::{ConvAxis, Convolution};
 use crate::numeric::{Csr, Interval, Matrix};
 
 /// The layer type `conv1d`.
@@ -168,6 +169,33 @@ pub(super) fn channel_bias(bias: Option<ArrayD<f64>>, channels: usize) -> Result
     }
 }
 
+/// The matrix with the convolution that it, or its transpose, is.
+pub(super) fn attached(
+    matrix: Matrix,
+    kernel: &Array4<f64>,
+    groups: usize,
+    axes: [ConvAxis; 2],
+) -> Matrix {
+    match Convolution::new(kernel.clone(), groups, axes) {
+        Some(convolution) => matrix.with_convolution(convolution),
+        None => matrix,
+    }
+}
+
+impl Axis {
+    /// The axis of a convolution over `inputs` elements with the given number of windows.
+    pub(super) fn lattice(self, inputs: usize, windows: usize) -> ConvAxis {
+        ConvAxis {
+            taps: self.kernel,
+            stride: self.stride,
+            dilation: self.dilation,
+            padding: self.padding.0,
+            inputs,
+            windows,
+        }
+    }
+}
+
 impl Layer for Conv {
     fn kind(&self) -> &'static str {
         if self.dimensions == 1 { CONV1D.name } else { CONV2D.name }
@@ -206,7 +234,12 @@ impl Layer for Conv {
         });
         let each = |i: usize| Interval::point(self.bias[i / (rows * columns)]);
         Ok(Lowered::Affine(AffineMap {
-            linear: LinearMap::new(Matrix::sparse(csr)),
+            linear: LinearMap::new(attached(
+                Matrix::sparse(csr),
+                &self.weight,
+                self.groups,
+                [vertical.lattice(h, rows), horizontal.lattice(w, columns)],
+            )),
             bias: (0..out * rows * columns).map(each).collect(),
         }))
     }

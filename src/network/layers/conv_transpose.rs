@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::conv::{Geometry, channel_bias, kernel};
+use super::conv::{Geometry, attached, channel_bias, kernel};
 use super::window::{Axis, Parameters, PerAxis, per_axis, planes, shape};
 use super::{AffineMap, Layer, LayerType, Lowered, ParseError, Parsed, show_shape, single};
 use crate::network::linear_map::LinearMap;
@@ -183,7 +183,12 @@ impl Layer for ConvTranspose {
         });
         let each = |i: usize| Interval::point(self.bias[i / (rows * columns)]);
         Ok(Lowered::Affine(AffineMap {
-            linear: LinearMap::new(Matrix::sparse(transposed).transposed()),
+            linear: LinearMap::new(attached(
+                Matrix::sparse(transposed).transposed(),
+                &self.weight,
+                self.groups,
+                [vertical.lattice(rows, h), horizontal.lattice(columns, w)],
+            )),
             bias: (0..out * rows * columns).map(each).collect(),
         }))
     }
