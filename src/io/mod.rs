@@ -10,6 +10,7 @@ pub mod keras;
 pub mod nnet;
 pub mod npy;
 pub mod npz;
+pub mod onnx;
 pub mod pytorch;
 pub mod safetensors;
 pub mod state_dict;
@@ -50,6 +51,7 @@ pub const REGISTRY: &[Format] = &[
     safetensors::FORMAT,
     pytorch::FORMAT,
     nnet::FORMAT,
+    onnx::FORMAT,
     keras::FORMAT,
 ];
 

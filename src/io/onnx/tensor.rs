@@ -1,0 +1,230 @@
+//! The numbers of a stored tensor, in the file or in one next to it.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+
+use half::{bf16, f16};
+use ndarray::{ArrayD, IxDyn};
+
+use super::constant::{Constant, Data, Element};
+use super::proto::Tensor;
+use crate::io::dtype::{self, Dtype};
+use crate::network::tensor::show_shape;
+
+/// The lengths of the axes of a tensor and the number of its entries.
+fn lengths(tensor: &Tensor<'_>) -> Result<(Vec<usize>, usize), String> {
+    let shape: Option<Vec<usize>> =
+        tensor.dims.iter().map(|&n| usize::try_from(n as i64).ok()).collect();
+    let shape = shape.ok_or("has an axis of negative length; the file is damaged")?;
+    let count = dtype::count(&shape)
+        .ok_or_else(|| format!("the shape {} is too large", show_shape(&shape)))?;
+    Ok((shape, count))
+}
+
+/// Reads a tensor.
+///
+/// # Errors
+/// A type that is not accepted; numbers that are missing or too many; a file that cannot be read.
+pub fn read(tensor: &Tensor<'_>, folder: Option<&Path>) -> Result<Constant, String> {
+    let element = Element(tensor.element);
+    if !element.is_real() && !element.is_integer() {
+        return Err(format!(
+            "has the type {}, expected {}; convert it before exporting",
+            element.name(),
+            dtype::ACCEPTED
+        ));
+    }
+    if tensor.is_segment {
+        return Err("is stored in segments, which is not supported; save the model again".into());
+    }
+    let (shape, count) = lengths(tensor)?;
+    let data = if tensor.is_external {
+        from_bytes(element, &external(tensor, element, count, folder)?, &shape, count)?
+    } else if let Some(raw) = tensor.raw {
+        from_bytes(element, raw, &shape, count)?
+    } else {
+        from_fields(tensor, element, &shape, count)?
+    };
+    Ok(Constant { element, data })
+}
+
+/// The numbers of bytes of an integer type, and whether it has a sign.
+fn integer(element: Element) -> (usize, bool) {
+    match element.0 {
+        2 | 9 => (1, false),
+        3 => (1, true),
+        4 => (2, false),
+        5 => (2, true),
+        6 => (4, true),
+        12 => (4, false),
+        7 => (8, true),
+        _ => (8, false),
+    }
+}
+
+/// The type of real numbers, if it is one.
+fn real(element: Element) -> Option<Dtype> {
+    match element {
+        Element::F32 => Some(Dtype::F32),
+        Element::F16 => Some(Dtype::F16),
+        Element::BF16 => Some(Dtype::Bf16),
+        Element::F64 => Some(Dtype::F64),
+        _ => None,
+    }
+}
+
+fn width(element: Element) -> usize {
+    real(element).map_or_else(|| integer(element).0, Dtype::size)
+}
+
+fn from_bytes(
+    element: Element,
+    bytes: &[u8],
+    shape: &[usize],
+    count: usize,
+) -> Result<Data, String> {
+    if count.checked_mul(width(element)) != Some(bytes.len()) {
+        return Err(format!(
+            "the shape {} of type {} does not take the {} bytes that it is given; the file is damaged",
+            show_shape(shape),
+            element.name(),
+            bytes.len()
+        ));
+    }
+    match real(element) {
+        Some(dtype) => array(dtype.decode(bytes, false)?, shape).map(Data::Real),
+        None => {
+            let numbers: Result<Vec<i64>, String> =
+                bytes.chunks_exact(width(element)).map(|word| from_word(element, word)).collect();
+            array(numbers?, shape).map(Data::Int)
+        }
+    }
+}
+
+/// The integer with the given bytes, least significant first.
+fn from_word(element: Element, word: &[u8]) -> Result<i64, String> {
+    let (size, signed) = integer(element);
+    let negative = signed && word.last().is_some_and(|byte| byte & 0x80 != 0);
+    let mut bytes = [if negative { 0xff } else { 0 }; 8];
+    bytes[..word.len()].copy_from_slice(word);
+    let n = i64::from_le_bytes(bytes);
+    if size == 8 && !signed && n < 0 {
+        return Err(format!("{} is too large for a signed 64-bit integer", n as u64));
+    }
+    Ok(n)
+}
+
+fn array<T>(values: Vec<T>, shape: &[usize]) -> Result<ArrayD<T>, String> {
+    ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|error| error.to_string())
+}
+
+/// The numbers in the fields of the message itself.
+fn from_fields(
+    tensor: &Tensor<'_>,
+    element: Element,
+    shape: &[usize],
+    count: usize,
+) -> Result<Data, String> {
+    let check = |found: usize| {
+        if found == count {
+            return Ok(());
+        }
+        Err(format!(
+            "the shape {} needs {count} numbers, found {found} of type {}; the file is damaged",
+            show_shape(shape),
+            element.name()
+        ))
+    };
+    let small = &tensor.int32s;
+    let reals: Option<Vec<f64>> = match element {
+        Element::F32 => Some(tensor.floats.iter().map(|&x| f64::from(x)).collect()),
+        Element::F64 => Some(tensor.doubles.clone()),
+        Element::F16 => Some(small.iter().map(|&b| f16::from_bits(b as u16).to_f64()).collect()),
+        Element::BF16 => Some(small.iter().map(|&b| bf16::from_bits(b as u16).to_f64()).collect()),
+        _ => None,
+    };
+    if let Some(reals) = reals {
+        check(reals.len())?;
+        return array(reals, shape).map(Data::Real);
+    }
+    let words = match element.0 {
+        7 => &tensor.int64s,
+        12 | 13 => &tensor.uint64s,
+        _ => small,
+    };
+    check(words.len())?;
+    let size = width(element);
+    let numbers: Result<Vec<i64>, String> =
+        words.iter().map(|word| from_word(element, &word.to_le_bytes()[..size])).collect();
+    array(numbers?, shape).map(Data::Int)
+}
+
+/// The bytes of a tensor in a file of its own.
+fn external(
+    tensor: &Tensor<'_>,
+    element: Element,
+    count: usize,
+    folder: Option<&Path>,
+) -> Result<Vec<u8>, String> {
+    let value = |key: &str| tensor.external.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
+    let location = value("location").ok_or("its external data have no location")?;
+    let path = inside(location, folder)?;
+    let number = |key: &str| match value(key).map(str::parse::<u64>) {
+        None => Ok(None),
+        Some(Ok(n)) => Ok(Some(n)),
+        Some(Err(_)) => {
+            Err(format!("the {key} of its external data in {location} is not a whole number"))
+        }
+    };
+    let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
+    let fail = |error: std::io::Error| {
+        format!(
+            "its external data in {location} cannot be read ({error}); keep that file next to the model"
+        )
+    };
+    let mut file = File::open(&path).map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
+    let wanted = count.checked_mul(width(element)).and_then(|n| u64::try_from(n).ok());
+    let wanted = wanted.ok_or("its shape is too large")?;
+    if length.is_some_and(|length| length != wanted) {
+        return Err(format!(
+            "its external data in {location} have {} bytes, but its shape needs {wanted}",
+            length.unwrap_or(0)
+        ));
+    }
+    let end = offset.checked_add(wanted);
+    if !metadata.is_file() || end.is_none_or(|end| end > metadata.len()) {
+        return Err(format!(
+            "its external data are {wanted} bytes from byte {offset} of {location}, which has {}",
+            metadata.len()
+        ));
+    }
+    file.seek(SeekFrom::Start(offset)).map_err(fail)?;
+    let mut bytes = Vec::new();
+    file.take(wanted).read_to_end(&mut bytes).map_err(fail)?;
+    Ok(bytes)
+}
+
+/// The path of a file inside the model's folder, links followed.
+fn inside(location: &str, folder: Option<&Path>) -> Result<PathBuf, String> {
+    let folder = folder.ok_or_else(|| {
+        format!("its data are in the file {location}, which cannot be found from the standard input; give the model as a file")
+    })?;
+    let plain = Path::new(location).components().all(|c| matches!(c, Component::Normal(_)));
+    let refusal = || {
+        format!(
+            "its data are in {location}, expected a file inside the model's folder (no absolute path, no ..)"
+        )
+    };
+    if !plain || location.is_empty() {
+        return Err(refusal());
+    }
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let path = folder.join(location);
+    let resolved = path.canonicalize().ok().zip(folder.canonicalize().ok());
+    match resolved {
+        Some((file, folder)) if !file.starts_with(&folder) => Err(refusal()),
+        _ => Ok(path),
+    }
+}

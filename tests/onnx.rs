@@ -1,0 +1,9 @@
+//! ONNX: agreement with onnxruntime, the operators, and a message for every way in which a file can be
+//! wrong.
+
+#![allow(clippy::expect_used)] // tests fail by panicking
+
+#[path = "onnx/agreement.rs"]
+mod agreement;
+#[path = "onnx/forward.rs"]
+mod forward;
