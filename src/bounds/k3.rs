@@ -46,13 +46,15 @@ impl Bound for K3 {
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         let oriented = problem.oriented(norm);
-        let mut block = oriented.start(norm);
-        for (r, map) in oriented.chain.maps().iter().enumerate() {
-            if let Some(slopes) = r.checked_sub(1).map(|r| &oriented.chain.slopes()[r]) {
-                block = slopes.magnitude_up(block.view());
+        let block = oriented.pushed(norm, |mut block| {
+            for (r, map) in oriented.chain.maps().iter().enumerate() {
+                if let Some(slopes) = r.checked_sub(1).map(|r| &oriented.chain.slopes()[r]) {
+                    block = slopes.magnitude_up(block.view());
+                }
+                block = map.magnitude_apply_up(block.view());
             }
-            block = map.magnitude_apply_up(block.view());
-        }
+            block
+        });
         let norm_up = oriented.norm_up(norm, block.view());
         Ok(Certificate::upper_bound(self.id(), norm, problem.scaled_up(norm_up)))
     }

@@ -65,11 +65,13 @@ impl Bound for K5 {
 
 fn mantissa_up(oriented: &Oriented<'_>, norm: Norm) -> Result<f64, Refusal> {
     if norm == Norm::L1 && oriented.chain.has_pool() {
-        let block = pool_hull::entries_up(oriented.chain, oriented.products()?);
+        let products = oriented.products()?;
+        let block =
+            oriented.pushed(norm, |start| pool_hull::entries_up(oriented.chain, products, start));
         return Ok(oriented.norm_up(norm, block.view()));
     }
-    let start = oriented.start(norm);
-    let block = apply_up(oriented.chain, oriented.products()?, start);
+    let products = oriented.products()?;
+    let block = oriented.pushed(norm, |start| apply_up(oriented.chain, products, start));
     Ok(oriented.norm_up(norm, block.view()))
 }
 

@@ -15,10 +15,10 @@ use crate::network::{Chain, Slopes, Windows};
 use crate::numeric::Grid;
 use crate::numeric::rounding::{add_down, add_up, max_up, mul_up, sub_up};
 
-/// Upper bounds of the absolute values of the entries of all Jacobians, column by column, without the
-/// powers of two of the maps.
-pub fn entries_up(chain: &Chain, products: &Products) -> Array2<f64> {
-    let mut state = State::new(0, Array2::eye(chain.inputs()), None);
+/// Upper bounds of the absolute values of the entries of all Jacobians times `start` (columns of the
+/// identity), column by column, without the powers of two of the maps.
+pub fn entries_up(chain: &Chain, products: &Products, start: Array2<f64>) -> Array2<f64> {
+    let mut state = State::new(0, start, None);
     for t in 1..=chain.depth() {
         let (z, e) = state.advance(chain, products, t);
         match &chain.slopes()[t - 1] {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use ndarray::{Array2, s};
+
 use super::Refusal;
 use super::products::Products;
 use crate::network::{Chain, LoweredNetwork};
@@ -192,12 +194,31 @@ impl Oriented<'_> {
 
     /// The block of columns with which the chain is entered: a column of ones where `norm` is the
     /// l-infinity norm in this orientation, the identity otherwise.
-    pub fn start(&self, norm: Norm) -> ndarray::Array2<f64> {
+    pub fn start(&self, norm: Norm) -> Array2<f64> {
         if self.sums_rows(norm) {
-            ndarray::Array2::ones((self.chain.inputs(), 1))
+            Array2::ones((self.chain.inputs(), 1))
         } else {
-            ndarray::Array2::eye(self.chain.inputs())
+            Array2::eye(self.chain.inputs())
         }
+    }
+
+    /// What becomes of [`Oriented::start`] in a function that treats every column on its own. The identity
+    /// goes through in blocks of columns, so that memory stays bounded by the widest layer times the
+    /// block.
+    pub fn pushed(&self, norm: Norm, push: impl Fn(Array2<f64>) -> Array2<f64>) -> Array2<f64> {
+        const BLOCK: usize = 256;
+        let inputs = self.chain.inputs();
+        if self.sums_rows(norm) || inputs <= BLOCK {
+            return push(self.start(norm));
+        }
+        let mut result = Array2::zeros((self.chain.outputs(), inputs));
+        for first in (0..inputs).step_by(BLOCK) {
+            let end = (first + BLOCK).min(inputs);
+            let unit = |(i, j): (usize, usize)| if i == first + j { 1.0 } else { 0.0 };
+            let block = push(Array2::from_shape_fn((inputs, end - first), unit));
+            result.slice_mut(s![.., first..end]).assign(&block);
+        }
+        result
     }
 
     /// The number of columns of [`Oriented::start`].

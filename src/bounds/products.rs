@@ -70,17 +70,59 @@ impl Products {
         Products { rows }
     }
 
-    /// A bound of the bytes that [`Products::new`] needs for a chain of dense maps.
+    /// An estimate of the bytes that [`Products::new`] needs, from the structure of some rows of each
+    /// product.
     pub fn bytes(chain: &Chain) -> usize {
         let maps = chain.maps();
-        let entry = |t: usize, s: usize| {
-            if t == s + 1 {
-                maps[s].matrix.bytes()
-            } else {
-                8 * maps[t - 1].rows() * maps[s].columns()
+        let mut total = 0usize;
+        for t in 1..=maps.len() {
+            let map = &maps[t - 1];
+            total = total.saturating_add(map.matrix.bytes());
+            let samples = map.rows().min(SAMPLED_ROWS);
+            let mut entries = vec![0usize; t];
+            for k in 0..samples {
+                count_row(chain, t, k * map.rows() / samples, &mut entries);
             }
+            for (s, &count) in entries[..t - 1].iter().enumerate() {
+                let dense = map.rows().saturating_mul(maps[s].columns());
+                let stored = (count as f64 / samples.max(1) as f64 * map.rows() as f64) as usize;
+                let all_sparse = maps[s..t].iter().all(|m| m.matrix.as_sparse().is_some());
+                let sparse = if all_sparse { stored.saturating_mul(24) } else { usize::MAX };
+                total = total.saturating_add(sparse.min(dense.saturating_mul(8)));
+            }
+        }
+        total
+    }
+}
+
+/// Rows of each product whose structure [`Products::bytes`] looks at.
+const SAMPLED_ROWS: usize = 32;
+
+/// Adds the numbers of nonzero entries of a row of each product `(t, s)`, going down from layer `t`.
+fn count_row(chain: &Chain, t: usize, row: usize, entries: &mut [usize]) {
+    let maps = chain.maps();
+    let mut support = vec![row];
+    for s in (0..t).rev() {
+        let columns = maps[s].columns();
+        let Some(sparse) = maps[s].matrix.as_sparse() else {
+            // Everything below a dense map is reached.
+            if !support.is_empty() {
+                (0..=s).for_each(|s| entries[s] += maps[s].columns());
+            }
+            return;
         };
-        (1..=maps.len()).flat_map(|t| (0..t).map(move |s| (t, s))).map(|(t, s)| entry(t, s)).sum()
+        let mut reached = vec![false; columns];
+        support.iter().for_each(|&i| sparse.row(i).for_each(|(j, _)| reached[j] = true));
+        support = (0..columns).filter(|&j| reached[j]).collect();
+        entries[s] += support.len();
+        // A window of several elements has no centre: nothing goes on below it.
+        if let Some(Slopes::Pool(pool)) = s.checked_sub(1).map(|r| &chain.slopes()[r]) {
+            support = support
+                .into_iter()
+                .filter(|&i| pool.passes(i))
+                .flat_map(|i| pool.window(i))
+                .collect();
+        }
     }
 }
 
