@@ -7,3 +7,7 @@
 mod agreement;
 #[path = "onnx/forward.rs"]
 mod forward;
+#[path = "onnx/malformed.rs"]
+mod malformed;
+#[path = "onnx/writer.rs"]
+mod writer;

@@ -20,7 +20,6 @@ pub struct Translator<'t, 'a> {
     file: &'t str,
     folder: Option<&'t Path>,
     graph: &'t Graph<'a>,
-    opset: i64,
     output: &'t str,
     /// The operation that gives each value.
     producers: HashMap<&'t str, usize>,
@@ -44,7 +43,7 @@ fn name<'t>(node: &'t Node<'_>) -> &'t str {
 ///
 /// # Errors
 /// The first operation that cannot be translated, or what is wrong with the graph as a whole.
-pub fn network(input: &Input, graph: &Graph<'_>, opset: i64) -> Result<Network, ReadError> {
+pub fn network(input: &Input, graph: &Graph<'_>) -> Result<Network, ReadError> {
     let fail = |reason: String| ReadError::new(&input.file, reason);
     let output = only_output(graph).map_err(fail)?;
     let producers = producers(graph).map_err(fail)?;
@@ -59,7 +58,6 @@ pub fn network(input: &Input, graph: &Graph<'_>, opset: i64) -> Result<Network, 
         file: &input.file,
         folder: input.folder.as_deref(),
         graph,
-        opset,
         output,
         producers,
         values: HashMap::new(),
@@ -159,9 +157,20 @@ fn input_shape(info: &ValueInfo<'_>, notes: &mut Vec<String>) -> Result<Vec<usiz
 
 fn producers<'t>(graph: &'t Graph<'_>) -> Result<HashMap<&'t str, usize>, String> {
     let mut producers = HashMap::new();
+    let mut stored: HashSet<&str> = HashSet::new();
+    for tensor in &graph.initializers {
+        if !stored.insert(tensor.name) {
+            return Err(format!(
+                "the constant {} is stored twice; the file is damaged",
+                tensor.name
+            ));
+        }
+    }
+    stored.extend(graph.inputs.iter().map(|input| input.name));
     for (index, node) in graph.nodes.iter().enumerate() {
         for output in node.outputs.iter().filter(|o| !o.is_empty()) {
-            if producers.insert(*output, index).is_some() {
+            producers.insert(*output, index);
+            if !stored.insert(output) {
                 return Err(format!("the value {output} is computed twice; the file is damaged"));
             }
         }
@@ -299,7 +308,7 @@ impl<'t, 'a> Translator<'t, 'a> {
             name: name(node),
             attributes: Attributes::new(&node.attributes),
             inputs,
-            opset: self.opset,
+            room: self.budget,
             builder: &mut self.builder,
             folder: self.folder,
             is_output: node.outputs.contains(&self.output),
