@@ -68,7 +68,7 @@ fn wrong_bytes() {
         ("field 0", [int(1, 8), vec![0x00, 0x00]].concat()),
         ("group", [int(1, 8), vec![0x3b]].concat()),
         ("graph is a number", [int(1, 8), int(7, 1)].concat()),
-        ("name is not UTF-8", model(13, &[run(2, [0xff])])),
+        ("name is not UTF-8", model(13, &[run(1, run(3, [0xff]))])),
         ("no graph", int(1, 8)),
     ];
     check("wrong_bytes", cases, None);

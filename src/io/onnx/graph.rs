@@ -47,6 +47,12 @@ pub fn network(input: &Input, graph: &Graph<'_>) -> Result<Network, ReadError> {
     let fail = |reason: String| ReadError::new(&input.file, reason);
     let output = only_output(graph).map_err(fail)?;
     let producers = producers(graph).map_err(fail)?;
+    let is_input = graph.inputs.iter().any(|input| input.name == output);
+    if !producers.contains_key(output) && !is_input {
+        return Err(fail(format!(
+            "no operation computes the output {output}; the file is damaged"
+        )));
+    }
     let needed = needed(graph, &producers, output);
     let (source, mut notes) = only_input(graph, &needed).map_err(fail)?;
     let shape = input_shape(source, &mut notes)
@@ -62,15 +68,14 @@ pub fn network(input: &Input, graph: &Graph<'_>) -> Result<Network, ReadError> {
         producers,
         values: HashMap::new(),
         builder,
-        // Twice the largest number of stored entries, and room for small constants.
+        // A stored entry takes at least a byte; what is in other files is added.
         budget: input.bytes.len().saturating_add(1 << 20),
     };
     translator.values.insert(source.name, Value::Signal(Signal { id: 0, shape }));
     let id = translator.run()?;
     notes.append(&mut translator.builder.notes);
     let nodes = translator.builder.finish(id);
-    let name = if graph.name.is_empty() { input.name.clone() } else { graph.name.to_owned() };
-    Ok(Network { name, input_shape, nodes, notes })
+    Ok(Network { name: input.name.clone(), input_shape, nodes, notes })
 }
 
 fn only_output<'t>(graph: &'t Graph<'_>) -> Result<&'t str, String> {
@@ -272,6 +277,10 @@ impl<'t, 'a> Translator<'t, 'a> {
         let constant = tensor::read(&self.graph.initializers[number], self.folder);
         let constant = constant
             .map_err(|reason| ReadError::at(self.file, format!("tensor {input}"), reason))?;
+        if self.graph.initializers[number].is_external {
+            // As many entries were read from a file of that size.
+            self.budget = self.budget.saturating_add(2 * constant.count());
+        }
         self.spend(index, constant.count())?;
         self.values.insert(input, Value::Constant(Rc::new(constant)));
         Ok(())
