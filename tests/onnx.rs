@@ -1,9 +1,13 @@
 //! ONNX: agreement with onnxruntime, the operators, and a message for every way in which a file can be
 //! wrong.
 
-#![allow(clippy::expect_used)] // tests fail by panicking
+#![allow(clippy::expect_used, clippy::print_stdout)] // tests fail by panicking; one prints a table
 
 #[path = "onnx/agreement.rs"]
 mod agreement;
 #[path = "onnx/forward.rs"]
 mod forward;
+#[path = "onnx/malformed.rs"]
+mod malformed;
+#[path = "onnx/writer.rs"]
+mod writer;

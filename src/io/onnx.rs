@@ -54,18 +54,19 @@ fn read(input: &Input, _: &ReadOptions) -> Result<Network, ReadError> {
         let reason = "the model has no graph; the file is truncated, or not an ONNX model";
         return Err(ReadError::new(&input.file, reason));
     };
-    let opset = opset(&model).map_err(|reason| ReadError::new(&input.file, reason))?;
-    let network = graph::network(input, graph, opset)?;
+    check_opset(&model).map_err(|reason| ReadError::new(&input.file, reason))?;
+    let network = graph::network(input, graph)?;
     network.shapes().map_err(|error| layer_error(&input.file, error))?;
     Ok(network)
 }
 
-/// The version of the standard operators.
-fn opset(model: &proto::Model<'_>) -> Result<i64, String> {
+/// Checks the version of the standard operators. What changed between the versions that are accepted can
+/// be told from the operands and attributes.
+fn check_opset(model: &proto::Model<'_>) -> Result<(), String> {
     let standard = model.opsets.iter().find(|(domain, _)| matches!(*domain, "" | "ai.onnx"));
     let (first, last) = (OPSETS.start(), OPSETS.end());
     match standard {
-        Some((_, version)) if OPSETS.contains(version) => Ok(*version),
+        Some((_, version)) if OPSETS.contains(version) => Ok(()),
         Some((_, version)) => Err(format!(
             "found operators of version {version} (opset), expected {first} to {last}; convert the model, for example with onnx.version_converter"
         )),

@@ -42,11 +42,14 @@ fn references(folder: &Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn own_models_agree_with_onnxruntime() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/onnx");
-    let references = references(&folder);
-    assert!(references.len() >= 2);
-    for path in references {
-        let difference = difference(&folder, &path).expect("a network");
-        assert!(difference < 1e-6, "{}: {difference:e}", path.display());
+    for (folder, count) in [(folder.clone(), 2), (folder.join("operators"), 70)] {
+        let references = references(&folder);
+        assert!(references.len() >= count);
+        for path in references {
+            let difference =
+                difference(&folder, &path).unwrap_or_else(|message| panic!("{message}"));
+            assert!(difference < 1e-6, "{}: {difference:e}", path.display());
+        }
     }
 }
 

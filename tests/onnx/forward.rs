@@ -1,14 +1,8 @@
 //! What a network computes.
 
 use lipbound::network::lowering::Stage;
-use lipbound::network::{LoweredNetwork, Network, size};
+use lipbound::network::{Activation, LoweredNetwork};
 use lipbound::numeric::Interval;
-
-/// The value at `x` as far as floating point has it.
-pub fn forward(network: &Network, x: &[f64]) -> Vec<f64> {
-    assert_eq!(x.len(), size(&network.input_shape), "{:?}", network.input_shape);
-    evaluate(&network.lower().expect("a network that can be bounded"), x)
-}
 
 /// The value at `x` of a network that is lowered.
 pub fn evaluate(lowered: &LoweredNetwork, x: &[f64]) -> Vec<f64> {
@@ -23,9 +17,7 @@ pub fn evaluate(lowered: &LoweredNetwork, x: &[f64]) -> Vec<f64> {
                 .collect(),
             Stage::Componentwise(_) => {
                 let activations = stage.activations().expect("componentwise");
-                let value = |(f, &v): (&&lipbound::network::Activation, &f64)| {
-                    f.value(Interval::point(v)).midpoint()
-                };
+                let value = |(f, &v): (&&Activation, &f64)| f.value(Interval::point(v)).midpoint();
                 activations.iter().zip(&x).map(value).collect()
             }
         };

@@ -1,6 +1,7 @@
 //! The parameters of an operation. One that nobody asks for is an error: it could change the result.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use super::constant::{Constant, Data, Element};
 use super::proto::{Attribute, Tensor};
@@ -124,9 +125,13 @@ impl<'t, 'a> Attributes<'t, 'a> {
     /// Checks that every attribute was used.
     ///
     /// # Errors
-    /// The first that was not.
+    /// The first that was not, or that is given twice.
     pub fn check_used(&self) -> Result<(), String> {
         let used = self.used.borrow();
+        let mut names = HashSet::new();
+        if let Some(twice) = self.list.iter().find(|a| !names.insert(a.name)) {
+            return Err(format!("the attribute {} is given twice", twice.name));
+        }
         match self.list.iter().find(|a| !used.contains(&a.name)) {
             None => Ok(()),
             Some(a) => Err(format!("the attribute {} is not supported here", a.name)),

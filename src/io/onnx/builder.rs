@@ -19,7 +19,10 @@ use crate::network::tensor::show_shape;
 use crate::network::{Activation, Layer, Node};
 
 /// The largest number of components of a value, so that a small file cannot claim a huge one.
-pub const LARGEST: usize = 1 << 24;
+pub const LARGEST: usize = 1 << 22;
+
+/// The largest number of times that a value is repeated, each copy being work.
+const MOST_COPIES: usize = 1 << 16;
 
 /// A value of the graph.
 #[derive(Debug, Clone)]
@@ -284,11 +287,19 @@ impl Builder {
     /// A shape to which the value cannot be broadcast.
     pub fn expand(&mut self, name: &str, x: &Signal, shape: &[usize]) -> Result<Signal, String> {
         count(shape)?;
+        if x.shape == shape {
+            return Ok(x.clone());
+        }
         let mut own = vec![1; shape.len().saturating_sub(x.shape.len())];
         own.extend(&x.shape);
         let mut x = self.shaped(name, x.id, &own)?;
         for (axis, &n) in shape.iter().enumerate() {
             if x.shape.get(axis) == Some(&1) && n > 1 {
+                if n > MOST_COPIES {
+                    return Err(format!(
+                        "repeats a value {n} times, at most {MOST_COPIES} times are supported"
+                    ));
+                }
                 x = self.concat(name, &vec![x; n], axis)?;
             }
         }
@@ -333,6 +344,7 @@ impl Builder {
         }
         let mut numbers: HashMap<usize, usize> = HashMap::from([(0, 0)]);
         let mut names: HashSet<String> = HashSet::from(["input".to_owned(), String::new()]);
+        let mut copies: HashMap<String, usize> = HashMap::new();
         let mut kept: Vec<Node> = Vec::new();
         for (index, mut node) in self.nodes.drain(..).enumerate() {
             if !needed.contains(&(index + 1)) {
@@ -340,10 +352,10 @@ impl Builder {
             }
             node.inputs = node.inputs.iter().filter_map(|i| numbers.get(i).copied()).collect();
             let base = node.name.clone();
-            let mut number = 2;
+            let number = copies.entry(base.clone()).or_insert(1);
             while !names.insert(node.name.clone()) {
+                *number += 1;
                 node.name = format!("{base}.{number}");
-                number += 1;
             }
             kept.push(node);
             numbers.insert(index + 1, kept.len());

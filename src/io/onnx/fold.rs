@@ -7,11 +7,13 @@ use std::rc::Rc;
 
 use ndarray::{ArrayD, Axis, IxDyn, SliceInfoElem, Zip};
 
-use super::builder::{Value, count};
+use super::builder::Value;
 use super::constant::{Constant, Data, Element, broadcast};
 use super::moving;
 use super::operators::{Applied, Call};
 use super::tensor;
+use crate::io::dtype;
+use crate::network::tensor::show_shape;
 
 fn operand(call: &Call<'_, '_>, index: usize) -> Result<Rc<Constant>, String> {
     call.constant(index, "operand")
@@ -27,12 +29,13 @@ fn entrywise(
     let first = values.next().ok_or("has no operands")??;
     let mut total = (*first).clone();
     for value in values {
-        total = pair(&total, &*value?, real, int)?;
+        total = pair(call, &total, &*value?, real, int)?;
     }
     Ok(total.into())
 }
 
 fn pair(
+    call: &Call<'_, '_>,
     a: &Constant,
     b: &Constant,
     real: fn(f64, f64) -> f64,
@@ -46,7 +49,7 @@ fn pair(
         ));
     }
     let shape = broadcast(a.shape(), b.shape())?;
-    count_any(&shape)?;
+    check_room(call, &shape)?;
     Ok(a.with(match (&a.data, &b.data) {
         (Data::Real(x), Data::Real(y)) => {
             let round = |x: f64, y: f64| a.element.round(real(x, y));
@@ -76,9 +79,15 @@ fn zipped<T: Copy, R>(
     }
 }
 
-/// Checks the size of a constant, which may be empty.
-fn count_any(shape: &[usize]) -> Result<(), String> {
-    if shape.contains(&0) { Ok(()) } else { count(shape).map(|_| ()) }
+/// Checks that a constant of that shape, which may be empty, is not far larger than the file.
+fn check_room(call: &Call<'_, '_>, shape: &[usize]) -> Result<(), String> {
+    match dtype::count(shape) {
+        Some(n) if n <= call.room => Ok(()),
+        _ => Err(format!(
+            "a constant of shape {} is far larger than the file; simplify the model first, for example with onnxsim",
+            show_shape(shape)
+        )),
+    }
 }
 
 macro_rules! binary {
@@ -199,6 +208,8 @@ pub fn concat(call: &mut Call<'_, '_>) -> Applied {
             Data::Int(values) => ints.push(values.view()),
         }
     }
+    let lengths = parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.count()));
+    check_room(call, &[lengths.ok_or("the result is too large")?])?;
     let fail = |_| "its operands cannot be put together".to_owned();
     let data = if ints.is_empty() {
         Data::Real(ndarray::concatenate(Axis(axis), &reals).map_err(fail)?)
@@ -229,7 +240,7 @@ pub fn gather(call: &mut Call<'_, '_>) -> Applied {
     let indices = moving::indices(call, x.shape()[axis])?;
     let mut shape = x.shape().to_vec();
     shape.splice(axis..=axis, operand(call, 1)?.shape().iter().copied());
-    count_any(&shape)?;
+    check_room(call, &shape)?;
     let selected = both!(x, v => v.select(Axis(axis), &indices));
     Ok(selected.reshaped(&shape)?.into())
 }
@@ -238,7 +249,7 @@ pub fn gather(call: &mut Call<'_, '_>) -> Applied {
 pub fn expand(call: &mut Call<'_, '_>) -> Applied {
     let x = operand(call, 0)?;
     let shape = broadcast(x.shape(), &lengths(call, 1)?)?;
-    count_any(&shape)?;
+    check_room(call, &shape)?;
     let target = IxDyn(&shape);
     let fail = || "its operand cannot be broadcast to that shape".to_owned();
     Ok(both!(x, v => v.broadcast(target).ok_or_else(fail)?.to_owned()).into())
@@ -254,7 +265,7 @@ fn lengths(call: &Call<'_, '_>, index: usize) -> Result<Vec<usize>, String> {
 /// `ConstantOfShape`.
 pub fn constant_of_shape(call: &mut Call<'_, '_>) -> Applied {
     let shape = lengths(call, 0)?;
-    count_any(&shape)?;
+    check_room(call, &shape)?;
     let value = match call.attributes.tensor("value")? {
         Some(stored) => tensor::read(stored, call.folder)?,
         None => Constant {

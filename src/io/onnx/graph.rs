@@ -20,7 +20,6 @@ pub struct Translator<'t, 'a> {
     file: &'t str,
     folder: Option<&'t Path>,
     graph: &'t Graph<'a>,
-    opset: i64,
     output: &'t str,
     /// The operation that gives each value.
     producers: HashMap<&'t str, usize>,
@@ -44,10 +43,16 @@ fn name<'t>(node: &'t Node<'_>) -> &'t str {
 ///
 /// # Errors
 /// The first operation that cannot be translated, or what is wrong with the graph as a whole.
-pub fn network(input: &Input, graph: &Graph<'_>, opset: i64) -> Result<Network, ReadError> {
+pub fn network(input: &Input, graph: &Graph<'_>) -> Result<Network, ReadError> {
     let fail = |reason: String| ReadError::new(&input.file, reason);
     let output = only_output(graph).map_err(fail)?;
     let producers = producers(graph).map_err(fail)?;
+    let is_input = graph.inputs.iter().any(|input| input.name == output);
+    if !producers.contains_key(output) && !is_input {
+        return Err(fail(format!(
+            "no operation computes the output {output}; the file is damaged"
+        )));
+    }
     let needed = needed(graph, &producers, output);
     let (source, mut notes) = only_input(graph, &needed).map_err(fail)?;
     let shape = input_shape(source, &mut notes)
@@ -59,20 +64,18 @@ pub fn network(input: &Input, graph: &Graph<'_>, opset: i64) -> Result<Network, 
         file: &input.file,
         folder: input.folder.as_deref(),
         graph,
-        opset,
         output,
         producers,
         values: HashMap::new(),
         builder,
-        // Twice the largest number of stored entries, and room for small constants.
+        // A stored entry takes at least a byte; what is in other files is added.
         budget: input.bytes.len().saturating_add(1 << 20),
     };
     translator.values.insert(source.name, Value::Signal(Signal { id: 0, shape }));
     let id = translator.run()?;
     notes.append(&mut translator.builder.notes);
     let nodes = translator.builder.finish(id);
-    let name = if graph.name.is_empty() { input.name.clone() } else { graph.name.to_owned() };
-    Ok(Network { name, input_shape, nodes, notes })
+    Ok(Network { name: input.name.clone(), input_shape, nodes, notes })
 }
 
 fn only_output<'t>(graph: &'t Graph<'_>) -> Result<&'t str, String> {
@@ -159,9 +162,20 @@ fn input_shape(info: &ValueInfo<'_>, notes: &mut Vec<String>) -> Result<Vec<usiz
 
 fn producers<'t>(graph: &'t Graph<'_>) -> Result<HashMap<&'t str, usize>, String> {
     let mut producers = HashMap::new();
+    let mut stored: HashSet<&str> = HashSet::new();
+    for tensor in &graph.initializers {
+        if !stored.insert(tensor.name) {
+            return Err(format!(
+                "the constant {} is stored twice; the file is damaged",
+                tensor.name
+            ));
+        }
+    }
+    stored.extend(graph.inputs.iter().map(|input| input.name));
     for (index, node) in graph.nodes.iter().enumerate() {
         for output in node.outputs.iter().filter(|o| !o.is_empty()) {
-            if producers.insert(*output, index).is_some() {
+            producers.insert(*output, index);
+            if !stored.insert(output) {
                 return Err(format!("the value {output} is computed twice; the file is damaged"));
             }
         }
@@ -263,6 +277,10 @@ impl<'t, 'a> Translator<'t, 'a> {
         let constant = tensor::read(&self.graph.initializers[number], self.folder);
         let constant = constant
             .map_err(|reason| ReadError::at(self.file, format!("tensor {input}"), reason))?;
+        if self.graph.initializers[number].is_external {
+            // As many entries were read from a file of that size.
+            self.budget = self.budget.saturating_add(2 * constant.count());
+        }
         self.spend(index, constant.count())?;
         self.values.insert(input, Value::Constant(Rc::new(constant)));
         Ok(())
@@ -299,7 +317,7 @@ impl<'t, 'a> Translator<'t, 'a> {
             name: name(node),
             attributes: Attributes::new(&node.attributes),
             inputs,
-            opset: self.opset,
+            room: self.budget,
             builder: &mut self.builder,
             folder: self.folder,
             is_output: node.outputs.contains(&self.output),

@@ -87,7 +87,9 @@ pub fn reduce_mean(call: &mut Call<'_, '_>) -> Applied {
         None => call.attributes.ints("axes")?,
     };
     let keep = call.attributes.int("keepdims", 1)? != 0;
-    if call.attributes.int("noop_with_empty_axes", 0)? != 0 && given.is_none() {
+    if call.attributes.int("noop_with_empty_axes", 0)? != 0
+        && given.as_ref().is_none_or(Vec::is_empty)
+    {
         return Ok(x.into());
     }
     let mut averaged = vec![given.as_ref().is_none_or(Vec::is_empty); rank];

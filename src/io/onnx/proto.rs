@@ -16,8 +16,6 @@ pub struct Model<'a> {
 /// A computation.
 #[derive(Debug, Default)]
 pub struct Graph<'a> {
-    /// Its name.
-    pub name: &'a str,
     /// The operations.
     pub nodes: Vec<Node<'a>>,
     /// The constants.
@@ -158,7 +156,6 @@ fn graph(message: Message<'_>) -> Wire<Graph<'_>> {
     fields(message, |number, field, at| {
         match number {
             1 => graph.nodes.push(node(field.bytes("node", at)?)?),
-            2 => graph.name = field.bytes("name", at)?.text()?,
             5 => graph.initializers.push(tensor(field.bytes("initializer", at)?)?),
             11 => graph.inputs.push(value_info(field.bytes("input", at)?)?),
             12 => graph.outputs.push(value_info(field.bytes("output", at)?)?),
