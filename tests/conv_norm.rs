@@ -1,5 +1,5 @@
 //! The l2 norm of convolutions as operators: valid, tight, and bounded on the whole lattice.
-#![allow(clippy::expect_used)] // a failed construction should stop the test
+#![allow(clippy::expect_used, clippy::print_stdout)] // a failed construction should stop the test; figures
 
 use lipbound::network::LinearMap;
 use lipbound::network::layers::conv::{Conv, Geometry};
