@@ -66,8 +66,8 @@ impl Convolution {
     }
 
     /// The convolution multiplied by `2^e`.
-    pub fn scaled_by_power(self, e: i32) -> Convolution {
-        Convolution { exponent: self.exponent.saturating_add(e), ..self }
+    pub fn scaled_by_power(&self, e: i32) -> Convolution {
+        Convolution { exponent: self.exponent.saturating_add(e), ..self.clone() }
     }
 
     /// An upper bound of the norm; `+inf` where the kernel is too large for the work that is allowed

@@ -22,7 +22,7 @@ pub struct Matrix {
     entries: Entries,
     grid: Grid,
     /// What is known of a matrix that is a convolution or the transpose of one.
-    convolution: Option<Convolution>,
+    convolution: Option<Arc<Convolution>>,
 }
 
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl Matrix {
     /// The same matrix, which is that of `convolution` or its transpose: its spectral norm can be
     /// bounded by means of the kernel. Only transposition and scaling by a power of two keep this.
     pub fn with_convolution(self, convolution: Convolution) -> Matrix {
-        Matrix { convolution: Some(convolution), ..self }
+        Matrix { convolution: Some(Arc::new(convolution)), ..self }
     }
 
     /// The matrix multiplied by `2^e` with rounding to nearest (exact unless an entry becomes
@@ -72,7 +72,8 @@ impl Matrix {
         // Where an entry may have been rounded the matrix is no longer that of the kernel.
         let exact = self.grid.max == 0.0
             || scale(self.grid.min).is_normal() && scale(self.grid.max).is_finite();
-        scaled.convolution = self.convolution.filter(|_| exact).map(|c| c.scaled_by_power(e));
+        scaled.convolution =
+            self.convolution.filter(|_| exact).map(|c| Arc::new(c.scaled_by_power(e)));
         scaled
     }
 
@@ -310,7 +311,7 @@ impl Matrix {
     pub fn norm_l2_up(&self) -> f64 {
         match &self.entries {
             Entries::Dense(a) => spectral_norm_up(a.view()),
-            Entries::Sparse(a, t) => sparse_spectral_norm_up(a, t, self.convolution.as_ref()),
+            Entries::Sparse(a, t) => sparse_spectral_norm_up(a, t, self.convolution.as_deref()),
         }
     }
 
