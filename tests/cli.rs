@@ -1,4 +1,5 @@
 //! The program as a user runs it.
+#![allow(clippy::expect_used)] // tests fail by panicking
 
 use std::path::Path;
 use std::process::Output;

@@ -1,4 +1,5 @@
 //! Imports point down: numeric <- network <- io, bounds <- report <- cli.
+#![allow(clippy::expect_used)] // tests fail by panicking
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! Layers against direct evaluation by their definitions.
+#![allow(clippy::expect_used)] // tests fail by panicking
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The orders of the bounds, on random networks, slopes and scales.
+#![allow(clippy::expect_used)] // tests fail by panicking
 
 mod support;
 

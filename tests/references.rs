@@ -1,4 +1,5 @@
 //! Agreement with values that were computed independently of this program (numpy, scipy, enumeration).
+#![allow(clippy::expect_used)] // tests fail by panicking
 
 mod support;
 
@@ -72,8 +73,8 @@ fn small_dense_networks() {
 #[test]
 fn k2_of_the_x_squared_networks() {
     let expected = [
-        (2, 3.836_050_091_726_290_1, 3.645_315_763_291_564_1),
-        (3, 8.408_553_359_737_499_2, 6.459_251_699_259_283_6),
+        (2, 3.836_050_091_726_29, 3.645_315_763_291_564),
+        (3, 8.408_553_359_737_499, 6.459_251_699_259_284),
         (4, 17.224_650_124_845_095, 12.458_825_540_103_138),
         (5, 34.658_483_383_133_194, 24.681_839_092_085_126),
     ];
@@ -98,7 +99,7 @@ fn the_table_of_x_squared_digit_for_digit() {
         (1, 3.0, 2.0, 2.0, 1.5, 1.5),
         (2, 9.0, 3.53125, 3.0, 1.75, 1.75),
         (3, 33.0, 6.921875, 4.0, 1.875, 1.875),
-        (4, 129.0, 14.428771972656250, 5.0, 1.9375, 1.9375),
+        (4, 129.0, 14.42877197265625, 5.0, 1.9375, 1.9375),
     ];
     for (l, k_star, k1, k3, k4, k5) in expected {
         let problem = problem(&network(&format!("networks/x2-l{l}.json")));

@@ -32,7 +32,9 @@ pub struct Options {
 
 /// Where long computations say how far they are.
 #[derive(Clone, Default)]
-pub struct Progress(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Progress(Option<Arc<Listener>>);
+
+type Listener = dyn Fn(&str) + Send + Sync;
 
 impl Progress {
     /// Hands every message to `show`.

@@ -97,9 +97,9 @@ impl Exact {
             }
             for i in k + 1..n {
                 let factor = &m[i][k] / &m[k][k];
-                for j in k..n {
-                    let change = &factor * &m[k][j];
-                    m[i][j] = &m[i][j] - change;
+                let pivot = m[k].clone();
+                for (x, p) in m[i].iter_mut().zip(&pivot).skip(k) {
+                    *x = &*x - &factor * p;
                 }
             }
         }

@@ -18,8 +18,12 @@ pub fn schema() -> Value {
     let activation = generator.subschema_for::<Activation>().to_value();
     let mut definitions: Map<String, Value> = generator.take_definitions(true);
     let mut alternatives: Vec<Value> = Vec::new();
-    for (name, schema) in layer_schemas {
-        alternatives.push(complete(name, schema, &mut definitions));
+    for (name, schema) in &layer_schemas {
+        alternatives.push(complete(name, schema, &definitions));
+    }
+    // What was written out with its type is not a definition of its own; several types may share one.
+    for key in layer_schemas.iter().filter_map(|(_, schema)| referenced(schema)) {
+        definitions.remove(&key);
     }
     for form in forms_of(&activation, &definitions) {
         alternatives.push(with_place(form));
@@ -96,12 +100,10 @@ fn tensor() -> Value {
 }
 
 /// The schema of a layer type with its `type`, and with what all layers have.
-fn complete(name: &str, schema: Value, definitions: &mut Map<String, Value>) -> Value {
-    let schema = match referenced(&schema) {
-        Some(key) => definitions.remove(&key).unwrap_or(schema),
-        None => schema,
-    };
-    let mut schema = with_place(schema);
+fn complete(name: &str, schema: &Value, definitions: &Map<String, Value>) -> Value {
+    let key = referenced(schema);
+    let schema = key.and_then(|key| definitions.get(&key)).unwrap_or(schema);
+    let mut schema = with_place(schema.clone());
     let kind = json!({ "const": name });
     insert(&mut schema, "properties", "type", kind);
     if let Some(object) = schema.as_object_mut() {
