@@ -224,3 +224,58 @@ fn convolutional_networks() {
     }
     assert_eq!(checked, 7 * 10 - 3);
 }
+
+/// The same model from three formats gives the same bytes of a report.
+#[test]
+fn formats_do_not_matter() {
+    let Some(folder) = shared() else { return };
+    let models = folder.join("models/mnist");
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    for name in ["mnist_mlp", "mnist_cnn_b", "mnist_conv_strided"] {
+        let arch = examples.join(format!("{name}.arch.json"));
+        let values: Vec<Vec<f64>> = ["npz", "safetensors", "onnx"]
+            .iter()
+            .map(|extension| {
+                let arch = (*extension != "onnx" && arch.exists()).then(|| arch.clone());
+                let options = ReadOptions { arch, ..Default::default() };
+                let source = Source::File(models.join(format!("{name}.{extension}")));
+                let problem = problem(&read(&source, &options).expect("a model"));
+                let mut values = lower_bounds(&problem, &Norm::ALL);
+                for norm in Norm::ALL {
+                    values.extend(
+                        ["k_star", "k1", "k3", "k5"].map(|id| support::upper(&problem, id, norm)),
+                    );
+                }
+                values
+            })
+            .collect();
+        assert_eq!(values[0], values[1], "{name}");
+        assert_eq!(values[0], values[2], "{name}");
+    }
+}
+
+/// The ACAS Xu network from its three files. The .nnet file holds decimals of which the others are the
+/// nearest 32-bit numbers, so the bounds agree to about 1e-7.
+#[test]
+fn acas_xu_from_three_formats() {
+    let Some(folder) = shared() else { return };
+    let files = [
+        "acasxu_1_1.npz",
+        "raw/ACASXU_run2a_1_1_batch_2000.nnet",
+        "raw/ACASXU_run2a_1_1_batch_2000.onnx",
+    ];
+    let values: Vec<Vec<f64>> = files
+        .iter()
+        .map(|file| {
+            let problem = problem(&load(&folder.join("models/public").join(file)));
+            let of =
+                |norm| ["k_star", "k1", "k3", "k5"].map(|id| support::upper(&problem, id, norm));
+            Norm::ALL.into_iter().flat_map(of).collect()
+        })
+        .collect();
+    for other in &values[1..] {
+        for (a, b) in values[0].iter().zip(other) {
+            approx::assert_relative_eq!(a, b, max_relative = 1e-6);
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release --example paper_tables [x2|random|xy|cnn]` (default: all of them).
 
+#![allow(clippy::print_stdout)] // a program that prints
+
 mod cnn;
 mod networks;
 mod random;

@@ -40,8 +40,8 @@ impl Bound for K3 {
         DOCUMENTATION
     }
 
-    fn cost(&self, _: &Problem, _: Norm) -> Cost {
-        Cost::Cheap
+    fn cost(&self, problem: &Problem, norm: Norm) -> Cost {
+        problem.price(norm, problem.entries())
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

@@ -52,8 +52,10 @@ impl Bound for K5 {
         DOCUMENTATION
     }
 
-    fn cost(&self, problem: &Problem, _: Norm) -> Cost {
-        problem.check_memory().map_or_else(Cost::Refused, |()| Cost::Cheap)
+    fn cost(&self, problem: &Problem, norm: Norm) -> Cost {
+        // The entries of the products, at 8 to 24 bytes each.
+        let entries = problem.products_bytes() / 8;
+        problem.check_memory().map_or_else(Cost::Refused, |()| problem.price(norm, entries))
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

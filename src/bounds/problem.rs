@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use ndarray::{Array2, s};
 
-use super::Refusal;
 use super::products::Products;
+use super::{Cost, Refusal};
 use crate::network::{Chain, LoweredNetwork};
 use crate::numeric::Norm;
 use crate::numeric::rounding::scale_up;
@@ -92,6 +92,7 @@ pub struct Problem {
     network: LoweredNetwork,
     options: Options,
     transposed: Option<Chain>,
+    products_bytes: OnceLock<usize>,
     products: OnceLock<Products>,
     transposed_products: OnceLock<Products>,
 }
@@ -113,6 +114,7 @@ impl Problem {
             network,
             options,
             transposed,
+            products_bytes: OnceLock::new(),
             products: OnceLock::new(),
             transposed_products: OnceLock::new(),
         }
@@ -159,12 +161,17 @@ impl Problem {
         Ok(self.products.get_or_init(|| Products::new(self.chain())))
     }
 
+    /// An estimate of the bytes that the products of the maps take.
+    pub fn products_bytes(&self) -> usize {
+        *self.products_bytes.get_or_init(|| Products::bytes(self.chain()))
+    }
+
     /// Whether the products of the maps fit into the memory limit.
     ///
     /// # Errors
     /// A refusal with the estimate where they do not.
     pub fn check_memory(&self) -> Result<(), Refusal> {
-        let (needed, limit) = (Products::bytes(self.chain()), self.options.memory_limit);
+        let (needed, limit) = (self.products_bytes(), self.options.memory_limit);
         if needed <= limit {
             return Ok(());
         }
@@ -173,6 +180,18 @@ impl Problem {
             needed as f64 / f64::from(1 << 30),
             limit as f64 / f64::from(1 << 30)
         )))
+    }
+
+    /// Whether work on `entries` stored entries of matrices takes seconds at most in `norm`, where each
+    /// is applied to all columns of [`Oriented::start`].
+    pub fn price(&self, norm: Norm, entries: usize) -> Cost {
+        let columns = self.oriented(norm).start_columns(norm);
+        if entries as f64 * columns as f64 <= 1e10 { Cost::Cheap } else { Cost::Expensive }
+    }
+
+    /// The number of stored entries of all maps.
+    pub fn entries(&self) -> usize {
+        self.chain().maps().iter().map(|m| m.matrix.stored_entries()).sum()
     }
 
     /// A number computed from the maps without their exponents, as a bound of the network.

@@ -41,7 +41,7 @@ fn overview() -> String {
         text.push_str(&format!("- {}: {first}\n", bound.id()));
     }
     text.push_str(
-        "\n# How they compare\n\nIn l1 and linf: L <= K <= K5 <= K4 <= min(K1, K3) <= K*. In every norm: L <= K <= K1 <= K*, K <= K5 <= K4, K <= K3, K <= K2.\n\n`lipbound explain BOUND` says more about one of them, `lipbound explain activations` lists the activations with their slopes.\n",
+        "\n# How they compare\n\nIn l1 and linf: L <= K <= Ksdp <= K5 <= K4 <= min(K1, K3) <= K*. In every norm: L <= K <= Ksdp <= K1 <= K*, K <= K5 <= K4, K <= K3, K <= K2.\n\n`lipbound explain BOUND` says more about one of them, `lipbound explain activations` lists the activations with their slopes.\n",
     );
     text
 }
