@@ -1,0 +1,129 @@
+//! Bounds behind max-poolings against all selections and slopes of tiny networks.
+
+#![allow(clippy::expect_used)] // tests fail by panicking
+
+mod support;
+
+use std::sync::Arc;
+
+use lipbound::bounds::lower::lower_bounds;
+use lipbound::bounds::{Options, Problem};
+use lipbound::network::layers::dense::Dense;
+use lipbound::network::layers::pool::{Kind, Pool};
+use lipbound::network::layers::window::{Parameters, PerAxis};
+use lipbound::network::{Activation, Layer, Network};
+use lipbound::numeric::Norm;
+use lipbound::numeric::decompose::thin_svd;
+use ndarray::{Array1, Array2};
+use proptest::prelude::{prop_assert, proptest};
+use rand::{Rng, SeedableRng};
+
+/// dense - reshape to a plane - (relu) - overlapping max-pooling - dense, in dimension `n`.
+struct Tiny {
+    network: Network,
+    first: Array2<f64>,
+    last: Array2<f64>,
+    windows: Vec<Vec<usize>>,
+    relu: bool,
+}
+
+fn tiny(
+    inputs: usize,
+    width: usize,
+    kernel: usize,
+    stride: usize,
+    outputs: usize,
+    relu: bool,
+    seed: u64,
+) -> Tiny {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut matrix = |m, n| Array2::from_shape_simple_fn((m, n), || rng.random_range(-1.0..1.0));
+    let count = (width - kernel) / stride + 1;
+    let (first, last) = (matrix(width, inputs), matrix(outputs, count));
+    let parameters = Parameters {
+        kernel: &[kernel],
+        stride: Some(&PerAxis::All(stride)),
+        dilation: None,
+        padding: None,
+    };
+    let dense = |w: &Array2<f64>| Dense::new(w.clone(), Array1::zeros(w.nrows())).expect("shapes");
+    let mut layers: Vec<Arc<dyn Layer>> = vec![Arc::new(dense(&first))];
+    if relu {
+        layers.push(Arc::new(Activation::Relu));
+    }
+    layers.push(Arc::new(lipbound::network::layers::reshape::Reshape { shape: vec![1, -1] }));
+    layers.push(Arc::new(Pool::new(Kind::Max, &parameters, false, true).expect("a pool")));
+    layers.push(Arc::new(dense(&last)));
+    let network = Network::sequential("tiny", vec![inputs], layers).expect("shapes");
+    let windows = (0..count).map(|i| (i * stride..i * stride + kernel).collect()).collect();
+    Tiny { network, first, last, windows, relu }
+}
+
+impl Tiny {
+    /// All Jacobians with 0/1 slopes and any selection.
+    fn vertices(&self) -> Vec<Array2<f64>> {
+        let width = self.first.nrows();
+        let patterns = if self.relu { 1usize << width } else { 1 };
+        let selections = self.windows.iter().map(Vec::len).product::<usize>();
+        let mut all = Vec::new();
+        for pattern in 0..patterns {
+            for mut selection in 0..selections {
+                let chosen: Vec<usize> = self
+                    .windows
+                    .iter()
+                    .map(|window| {
+                        let k = selection % window.len();
+                        selection /= window.len();
+                        window[k]
+                    })
+                    .collect();
+                let slope = |j: usize| if !self.relu || pattern >> j & 1 == 1 { 1.0 } else { 0.0 };
+                let rows = Array2::from_shape_fn((chosen.len(), self.first.ncols()), |(i, c)| {
+                    slope(chosen[i]) * self.first[[chosen[i], c]]
+                });
+                all.push(self.last.dot(&rows));
+            }
+        }
+        all
+    }
+}
+
+fn norm_of(j: &Array2<f64>, norm: Norm) -> f64 {
+    let sums = |j: &Array2<f64>| {
+        j.rows().into_iter().map(|row| row.iter().map(|x| x.abs()).sum::<f64>()).fold(0.0, f64::max)
+    };
+    match norm {
+        Norm::Linf => sums(j),
+        Norm::L1 => sums(&j.t().to_owned()),
+        Norm::L2 => thin_svd(j.view()).expect("converges").1[0],
+    }
+}
+
+proptest! {
+    #![proptest_config(support::cases(150))]
+    #[test]
+    fn no_selection_exceeds_a_bound(
+        inputs in 1usize..4, width in 3usize..6, kernel in 1usize..4, stride in 1usize..3, outputs in 1usize..3,
+        relu: bool, seed: u64,
+    ) {
+        let tiny = tiny(inputs, width, kernel, stride, outputs, relu, seed);
+        let vertices = tiny.vertices();
+        let lowered = tiny.network.lower().expect("a chain");
+        let explicit = Problem::new(lowered.clone().with_explicit_pools(), Options::default());
+        let implicit = Problem::new(lowered, Options::default());
+        for problem in [&implicit, &explicit] {
+            let lowers = lower_bounds(problem, &Norm::ALL);
+            for (norm, lower) in Norm::ALL.into_iter().zip(lowers) {
+                // The vertices are computed in plain floating point from a dozen numbers below 1.
+                let largest = vertices.iter().map(|j| norm_of(j, norm)).fold(0.0, f64::max);
+                prop_assert!(lower <= largest * (1.0 + 1e-12), "{norm}: L >= {lower}, vertices {largest}");
+                for id in ["k_star", "k1", "k2", "k3", "k4", "k5"] {
+                    let bound = lipbound::bounds::find(id).expect("a bound");
+                    let Ok(certificate) = bound.compute(problem, norm) else { continue };
+                    let value = certificate.upper;
+                    prop_assert!(value >= largest * (1.0 - 1e-12), "{norm} {id}: {value}, vertices {largest}");
+                }
+            }
+        }
+    }
+}
