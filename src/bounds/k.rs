@@ -8,6 +8,7 @@ use crate::network::{Chain, Slopes};
 use crate::numeric::rounding::{
     MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, scale_down, sqrt_up, sub_down,
 };
+use crate::numeric::spectral::rough::rough_spectral_norm_up;
 use crate::numeric::spectral::{spectral_norm_down, spectral_norm_up};
 use crate::numeric::{Grid, Matrix, Norm};
 
@@ -260,56 +261,6 @@ impl Enumeration {
             }
         }
     }
-}
-
-/// An upper bound of the spectral norm that is cheap for matrices with a short side `m`, and within a
-/// factor `m^(1/128)` of it: `sigma^2 = lambda(G) <= trace(G^64)^(1/64)` for the Gram matrix `G`.
-///
-/// Rounding: squaring a computed positive semidefinite `m x m` matrix of largest eigenvalue `lambda`
-/// gives `lambda^2 (1 - m^2 gamma_m)` at least (`|fl(G G) - G G| <= gamma_m |G||G|`, in norm at most
-/// `m gamma_m ||G||_F^2 <= m^2 gamma_m lambda^2`). The roots that undo the squarings leave a factor of
-/// at most `1 / (1 - m^2 gamma_m)`, and the first Gram matrix is off by `m gamma_n`: for the sizes let
-/// in here far below 1e-9.
-fn rough_spectral_norm_up(x: &[f64], rows: usize, columns: usize) -> f64 {
-    let m = rows.min(columns);
-    let squares: f64 = x.iter().map(|v| v * v).sum();
-    let normal = (1e-140..1e140).contains(&squares);
-    if m == 0 || m > 16 || rows * columns > 1 << 14 || !normal {
-        return f64::INFINITY;
-    }
-    let entry = |i: usize, k: usize| {
-        if rows <= columns { x[i * columns + k] } else { x[k * columns + i] }
-    };
-    let (mut gram, mut next) = ([0.0; 256], [0.0; 256]);
-    for i in 0..m {
-        for j in 0..=i {
-            let sum: f64 = (0..rows.max(columns)).map(|k| entry(i, k) * entry(j, k)).sum();
-            gram[i * m + j] = sum / squares;
-            gram[j * m + i] = sum / squares;
-        }
-    }
-    // After each squaring the matrix is divided by its trace; the traces join the result as the
-    // roots are taken.
-    let mut traces = [1.0; 6];
-    for t in &mut traces {
-        for i in 0..m {
-            for j in 0..=i {
-                let sum: f64 = (0..m).map(|k| gram[i * m + k] * gram[j * m + k]).sum();
-                next[i * m + j] = sum;
-                next[j * m + i] = sum;
-            }
-        }
-        *t = (0..m).map(|i| next[i * m + i]).sum();
-        for (g, n) in gram.iter_mut().zip(&next[..m * m]) {
-            *g = n / *t;
-        }
-    }
-    let mut root: f64 = 1.0;
-    for t in traces.iter().rev() {
-        root = (root * t).sqrt();
-    }
-    let norm = (squares * root).sqrt() * (1.0 + 1e-9);
-    if norm > 0.0 { norm } else { f64::INFINITY }
 }
 
 /// `state += slope * column row^T`.
