@@ -10,6 +10,9 @@
 
 use super::rounding::power_of_two;
 
+/// The numbers whose bits [`Grid::of`] looks at before it gives up on exact sums.
+const PROBED: usize = 64;
+
 /// A grid that contains a set of numbers: all are multiples of `2^step` and at most `max` in
 /// absolute value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,14 +35,12 @@ impl Grid {
     /// Where the first of them already need more bits than exact sums allow, `step` is not looked for
     /// any further: it is `i32::MIN`, which claims nothing.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a f64>) -> Grid {
-        const PROBED: usize = 64;
         let mut values = values.into_iter();
         let mut grid = Grid::ZERO;
         for &x in values.by_ref().take(PROBED) {
             grid.include(x);
         }
-        if grid.step == i32::MAX || grid.max < power_of_two(52) * power_of_two(grid.step.max(-1074))
-        {
+        if !grid.is_fine() {
             values.for_each(|&x| grid.include(x));
             return grid;
         }
@@ -49,6 +50,45 @@ impl Grid {
             let size_or_inf = if size == 0.0 { f64::INFINITY } else { size };
             (f64::max(max, size), f64::min(min, size_or_inf), sum + 0.0 * x)
         });
+        Grid::without_step(max, min, sum)
+    }
+
+    /// [`Grid::of`] of numbers that lie next to each other in memory: the same grid, faster.
+    pub fn of_slice(values: &[f64]) -> Grid {
+        const LANES: usize = 8;
+        let probe = Grid::of(&values[..values.len().min(PROBED)]);
+        if values.len() <= PROBED || !probe.is_fine() {
+            return Grid::of(values);
+        }
+        // As in `of`, in independent lanes that the compiler keeps in vector registers; maxima and
+        // minima do not depend on the order.
+        let (mut max, mut min, mut sum) = ([0.0f64; LANES], [f64::INFINITY; LANES], [0.0; LANES]);
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        for chunk in chunks {
+            for k in 0..LANES {
+                let size = chunk[k].abs();
+                let size_or_inf = if size == 0.0 { f64::INFINITY } else { size };
+                max[k] = if size > max[k] { size } else { max[k] };
+                min[k] = if size_or_inf < min[k] { size_or_inf } else { min[k] };
+                sum[k] += 0.0 * chunk[k];
+            }
+        }
+        let rest = rest.iter().fold(Grid::ZERO, |mut grid, &x| {
+            grid.include(x);
+            grid
+        });
+        let max = max.into_iter().fold(rest.max, f64::max);
+        let min = min.into_iter().fold(rest.min, f64::min);
+        Grid::without_step(max, min, sum.into_iter().sum())
+    }
+
+    /// Whether the numbers need more bits than exact sums allow.
+    fn is_fine(self) -> bool {
+        self.step != i32::MAX && self.max >= power_of_two(52) * power_of_two(self.step.max(-1074))
+    }
+
+    /// The grid of numbers whose `step` was not looked for; `sum` is NaN where one is not finite.
+    fn without_step(max: f64, min: f64, sum: f64) -> Grid {
         // A number that is not finite makes 0 * x NaN.
         if sum == 0.0 && max.is_finite() {
             Grid { step: i32::MIN, max, min }
@@ -112,6 +152,22 @@ mod tests {
         assert_eq!(Grid::of(&[0.0]), Grid::ZERO);
         assert_eq!(Grid::of(&[5e-324]).step, -1074);
         assert_eq!(Grid::of(&[0.1]).step, -55); // 0.1 = 3602879701896397 * 2^-55
+    }
+
+    #[test]
+    fn slices_have_the_same_grid() {
+        let fine: Vec<f64> = (0..200).map(|i| (f64::from(i) - 77.0) / 7.0).collect();
+        let coarse: Vec<f64> = (0..200).map(|i| f64::from(i % 9) - 4.0).collect();
+        for values in [fine, coarse] {
+            for n in [0, 1, 64, 65, 72, 79, 200] {
+                assert_eq!(Grid::of_slice(&values[..n]), Grid::of(&values[..n]));
+            }
+            for (i, x) in [(3, f64::NAN), (90, f64::NAN), (199, f64::INFINITY), (100, -1e300)] {
+                let mut values = values.clone();
+                values[i] = x;
+                assert_eq!(Grid::of_slice(&values), Grid::of(&values));
+            }
+        }
     }
 
     #[test]

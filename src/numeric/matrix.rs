@@ -35,7 +35,10 @@ enum Entries {
 impl Matrix {
     /// A dense matrix.
     pub fn dense(entries: Array2<f64>) -> Matrix {
-        let grid = Grid::of(entries.iter());
+        let grid = match entries.as_slice_memory_order() {
+            Some(slice) => Grid::of_slice(slice),
+            None => Grid::of(entries.iter()),
+        };
         Matrix { entries: Entries::Dense(entries.into_shared()), grid, convolution: None }
     }
 
@@ -165,8 +168,15 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(a) => {
                 let mut out = a.to_owned();
-                for (i, mut row) in out.axis_iter_mut(Axis(0)).enumerate() {
-                    row.mapv_inplace(|value| f(i, value));
+                if out.t().is_standard_layout() {
+                    // Column-major: go along the columns, as they lie in memory.
+                    for mut column in out.axis_iter_mut(Axis(1)) {
+                        column.indexed_iter_mut().for_each(|(i, value)| *value = f(i, *value));
+                    }
+                } else {
+                    for (i, mut row) in out.axis_iter_mut(Axis(0)).enumerate() {
+                        row.mapv_inplace(|value| f(i, value));
+                    }
                 }
                 Matrix::dense(out)
             }
