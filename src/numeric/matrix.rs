@@ -1,20 +1,16 @@
 //! A matrix as the bounds use it: dense or sparse, shared, with the grid of its entries.
 
+mod multiply;
+mod norms;
+
 use std::sync::Arc;
 
 use ndarray::{ArcArray2, Array2, ArrayView2, Axis};
-use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::conv_norm::Convolution;
 use super::grid::Grid;
-use super::product::{self, DotError};
-use super::rounding::{add_up, max_up, power_of_two, upper};
+use super::rounding::{add_up, power_of_two};
 use super::sparse::Csr;
-use super::spectral::sparse::sparse_spectral_norm_up;
-use super::spectral::spectral_norm_up;
-
-/// Above this share of stored entries a product of sparse matrices becomes dense.
-const DENSE_SHARE: f64 = 0.25;
 
 /// A real matrix with `f64` entries; copies and transposes share their entries.
 #[derive(Debug, Clone)]
@@ -201,65 +197,6 @@ impl Matrix {
         }
     }
 
-    /// The number of terms of a dot product with a row.
-    pub fn terms(&self) -> usize {
-        match &self.entries {
-            Entries::Dense(a) => a.ncols(),
-            Entries::Sparse(a, _) => a.longest_row(),
-        }
-    }
-
-    /// The error of dot products of rows of this matrix with numbers on the grid `other`.
-    pub fn dot_error(&self, other: Grid) -> DotError {
-        DotError::new(self.grid, other, self.terms())
-    }
-
-    /// `self * other` with rounding to nearest; the error is that of [`Matrix::dot_error`].
-    pub fn multiply(&self, other: &Matrix) -> Matrix {
-        debug_assert_eq!(self.columns(), other.rows());
-        match (&self.entries, &other.entries) {
-            (Entries::Dense(a), Entries::Dense(b)) => {
-                Matrix::dense(product::multiply(a.view(), b.view()))
-            }
-            (Entries::Sparse(a, _), Entries::Dense(b)) => {
-                Matrix::dense(sparse_apply(a, b.view(), |v| v))
-            }
-            (Entries::Dense(a), Entries::Sparse(_, b)) => {
-                // (A B)^T = B^T A^T: the same sums of products.
-                Matrix::dense(sparse_apply(b, a.t(), |v| v).reversed_axes())
-            }
-            (Entries::Sparse(a, _), Entries::Sparse(b, _)) => sparse_product(a, b),
-        }
-    }
-
-    /// Whether `self * other` is computed without any rounding error.
-    pub fn multiplies_exactly(&self, other: &Matrix) -> bool {
-        self.is_signed_selection()
-            || other.transposed().is_signed_selection()
-            || self.dot_error(other.grid) == DotError::NONE
-    }
-
-    /// Whether every row holds at most one entry and every entry is 1 or -1, so that products with
-    /// it from the left only pick rows.
-    pub fn is_signed_selection(&self) -> bool {
-        match &self.entries {
-            Entries::Dense(_) => false,
-            Entries::Sparse(a, _) => {
-                a.longest_row() <= 1 && a.values().iter().all(|x| x.abs() == 1.0)
-            }
-        }
-    }
-
-    /// An upper bound of `self * other` for nonnegative matrices; structural zeros stay zero.
-    pub fn nonnegative_multiply_up(&self, other: &Matrix) -> Matrix {
-        let product = self.multiply(other);
-        if self.multiplies_exactly(other) {
-            return product;
-        }
-        let error = self.dot_error(other.grid);
-        product.map(|_, x| error.raise(x))
-    }
-
     /// The matrices on top of each other; sparse if all of them are.
     pub fn stacked(parts: &[&Matrix]) -> Matrix {
         let columns = parts.first().map_or(0, |m| m.columns());
@@ -283,27 +220,6 @@ impl Matrix {
         Matrix::dense(out)
     }
 
-    /// `self * x` for a dense block of columns, with rounding to nearest.
-    pub fn apply(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
-        match &self.entries {
-            Entries::Dense(a) => product::multiply(a.view(), x),
-            Entries::Sparse(a, _) => sparse_apply(a, x, |v| v),
-        }
-    }
-
-    /// An upper bound of `|self| x` for a block of nonnegative columns.
-    pub fn abs_apply_up(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
-        match &self.entries {
-            Entries::Dense(a) => product::abs_apply_up(a.view(), self.grid, x),
-            Entries::Sparse(a, _) => {
-                let error = self.dot_error(Grid::of(x.iter()));
-                let mut y = sparse_apply(a, x, f64::abs);
-                y.mapv_inplace(|value| error.raise(value));
-                y
-            }
-        }
-    }
-
     /// Whether this is the identity.
     pub fn is_identity(&self) -> bool {
         match &self.entries {
@@ -314,31 +230,6 @@ impl Matrix {
                     && (0..a.rows()).all(|i| a.row(i).eq([(i, 1.0)]))
             }
         }
-    }
-
-    /// An upper bound of the spectral norm, verified: see [`super::spectral`] for dense and
-    /// [`super::spectral::sparse`] for sparse matrices.
-    pub fn norm_l2_up(&self) -> f64 {
-        match &self.entries {
-            Entries::Dense(a) => spectral_norm_up(a.view()),
-            Entries::Sparse(a, t) => sparse_spectral_norm_up(a, t, self.convolution.as_deref()),
-        }
-    }
-
-    /// Upper bounds of the sums of the absolute values of each row.
-    pub fn row_abs_sums_up(&self) -> Vec<f64> {
-        let ones = Array2::ones((self.columns(), 1));
-        self.abs_apply_up(ones.view()).into_raw_vec_and_offset().0
-    }
-
-    /// An upper bound of the l-infinity operator norm: the largest row sum of absolute values.
-    pub fn norm_linf_up(&self) -> f64 {
-        self.row_abs_sums_up().into_iter().fold(0.0, max_up)
-    }
-
-    /// An upper bound of the l1 operator norm: the largest column sum of absolute values.
-    pub fn norm_l1_up(&self) -> f64 {
-        self.transposed().norm_linf_up()
     }
 
     /// An upper bound of `self + other`, entry by entry.
@@ -383,71 +274,6 @@ fn merge_rows(
             }
             (None, None) => return,
         }
-    }
-}
-
-/// `f(a) x` with `f` applied to each entry of `a`, with rounding to nearest.
-fn sparse_apply(a: &Csr, x: ArrayView2<'_, f64>, f: impl Fn(f64) -> f64 + Sync) -> Array2<f64> {
-    let x = x.as_standard_layout();
-    let k = x.ncols();
-    let mut y = Array2::zeros((a.rows(), k));
-    let row = |i: usize, mut out: ndarray::ArrayViewMut2<'_, f64>| {
-        for (r, mut out) in out.outer_iter_mut().enumerate() {
-            for (j, value) in a.row(i + r) {
-                let value = f(value);
-                if k == 1 {
-                    out[0] += value * x[[j, 0]];
-                } else {
-                    out.scaled_add(value, &x.row(j));
-                }
-            }
-        }
-    };
-    let block = (1 << 14) / k.max(1) + 1;
-    y.axis_chunks_iter_mut(Axis(0), block)
-        .into_par_iter()
-        .enumerate()
-        .for_each(|(b, out)| row(b * block, out));
-    y.mapv_inplace(|value| if value.is_nan() { upper(value) } else { value });
-    y
-}
-
-/// The product of two sparse matrices (Gustavson's algorithm), dense where it fills up.
-fn sparse_product(a: &Csr, b: &Csr) -> Matrix {
-    let columns = b.columns();
-    let rows: Vec<Vec<(usize, f64)>> = (0..a.rows())
-        .into_par_iter()
-        .with_min_len(32)
-        .map_init(
-            || (vec![0.0; columns], vec![false; columns], Vec::new()),
-            |(sums, seen, touched), i| {
-                for (k, x) in a.row(i) {
-                    for (j, y) in b.row(k) {
-                        if !seen[j] {
-                            seen[j] = true;
-                            touched.push(j);
-                        }
-                        sums[j] += x * y;
-                    }
-                }
-                touched.sort_unstable();
-                let row = touched.iter().map(|&j| (j, sums[j])).collect();
-                for &j in touched.iter() {
-                    sums[j] = 0.0;
-                    seen[j] = false;
-                }
-                touched.clear();
-                row
-            },
-        )
-        .collect();
-    let csr = Csr::from_rows(a.rows(), columns, |i, push| {
-        rows[i].iter().for_each(|&(j, value)| push(j, value));
-    });
-    if csr.entries() as f64 > DENSE_SHARE * (a.rows() * columns) as f64 {
-        Matrix::dense(csr.to_dense())
-    } else {
-        Matrix::sparse(csr)
     }
 }
 
