@@ -19,6 +19,7 @@
 
 mod cells;
 mod lattice;
+mod part;
 mod symbol;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use lattice::Lattice;
 use symbol::{Point, Symbol};
 
 pub use lattice::ConvAxis;
+pub use part::Part;
 
 /// Floating-point operations that may be spent on one convolution: about a minute.
 const LARGEST_WORK: f64 = 6e11;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ndarray::{ArcArray2, Array2, ArrayView2, Axis};
 
-use super::conv_norm::Convolution;
+use super::conv_norm::{Convolution, Part};
 use super::grid::Grid;
 use super::rounding::{add_up, power_of_two};
 use super::sparse::Csr;
@@ -17,8 +17,8 @@ use super::sparse::Csr;
 pub struct Matrix {
     entries: Entries,
     grid: Grid,
-    /// What is known of a matrix that is a convolution or the transpose of one.
-    convolution: Option<Arc<Convolution>>,
+    /// The blocks that are known to be convolutions or transposes of such (of sparse matrices only).
+    parts: Vec<Part>,
 }
 
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl Matrix {
             Some(slice) => Grid::of_slice(slice),
             None => Grid::of(entries.iter()),
         };
-        Matrix { entries: Entries::Dense(entries.into_shared()), grid, convolution: None }
+        Matrix { entries: Entries::Dense(entries.into_shared()), grid, parts: Vec::new() }
     }
 
     /// A sparse matrix.
@@ -43,13 +43,24 @@ impl Matrix {
         let grid = Grid::of(entries.values());
         let transposed = entries.transposed();
         let entries = Entries::Sparse(Arc::new(entries), Arc::new(transposed));
-        Matrix { entries, grid, convolution: None }
+        Matrix { entries, grid, parts: Vec::new() }
     }
 
-    /// The same matrix, which is that of `convolution` or its transpose: its spectral norm can be
-    /// bounded by means of the kernel. Only transposition and scaling by a power of two keep this.
+    /// The same matrix, which is that of `convolution`: its spectral norm can be bounded by means of
+    /// the kernel. Transposition, scaling by a power of two, stacking and products with matrices that
+    /// only scale channels and move rows or columns keep this; nothing else does.
     pub fn with_convolution(self, convolution: Convolution) -> Matrix {
-        Matrix { convolution: Some(Arc::new(convolution)), ..self }
+        let part = Part::whole(self.rows(), self.columns(), convolution);
+        debug_assert!(self.has_part(&part));
+        Matrix { parts: vec![part], ..self }
+    }
+
+    /// Whether the part equals its block of this matrix, bit for bit.
+    fn has_part(&self, part: &Part) -> bool {
+        match &self.entries {
+            Entries::Dense(_) => false,
+            Entries::Sparse(a, t) => part.is_in(a, t),
+        }
     }
 
     /// The matrix multiplied by `2^e` with rounding to nearest (exact unless an entry becomes
@@ -64,15 +75,16 @@ impl Matrix {
                     part.values_mut().iter_mut().for_each(|x| *x = scale(*x));
                 }
                 let grid = Grid::of(a.values());
-                Matrix { entries: Entries::Sparse(a, t), grid, convolution: None }
+                Matrix { entries: Entries::Sparse(a, t), grid, parts: Vec::new() }
             }
             Entries::Dense(a) => Matrix::dense(a.mapv(scale)),
         };
-        // Where an entry may have been rounded the matrix is no longer that of the kernel.
+        // Where an entry may have been rounded the matrix is no longer that of the kernels.
         let exact = self.grid.max == 0.0
             || scale(self.grid.min).is_normal() && scale(self.grid.max).is_finite();
-        scaled.convolution =
-            self.convolution.filter(|_| exact).map(|c| Arc::new(c.scaled_by_power(e)));
+        if exact {
+            scaled.parts = self.parts.iter().map(|p| p.scaled_by_power(e)).collect();
+        }
         scaled
     }
 
@@ -124,7 +136,8 @@ impl Matrix {
             Entries::Dense(a) => Entries::Dense(a.clone().reversed_axes()),
             Entries::Sparse(a, t) => Entries::Sparse(t.clone(), a.clone()),
         };
-        Matrix { entries, grid: self.grid, convolution: self.convolution.clone() }
+        let parts = self.parts.iter().cloned().map(Part::transposed).collect();
+        Matrix { entries, grid: self.grid, parts }
     }
 
     /// The matrix in dense form.
@@ -201,13 +214,14 @@ impl Matrix {
     pub fn stacked(parts: &[&Matrix]) -> Matrix {
         let columns = parts.first().map_or(0, |m| m.columns());
         let sparse: Option<Vec<&Csr>> = parts.iter().map(|m| m.as_sparse()).collect();
-        if let Some(parts) = sparse {
+        if let Some(sparse) = sparse {
             let rows: Vec<(&Csr, usize)> =
-                parts.iter().flat_map(|&a| (0..a.rows()).map(move |i| (a, i))).collect();
-            return Matrix::sparse(Csr::from_rows(rows.len(), columns, |i, push| {
+                sparse.iter().flat_map(|&a| (0..a.rows()).map(move |i| (a, i))).collect();
+            let stacked = Matrix::sparse(Csr::from_rows(rows.len(), columns, |i, push| {
                 let (part, row) = rows[i];
                 part.row(row).for_each(|(j, value)| push(j, value));
             }));
+            return Matrix { parts: stacked_parts(parts), ..stacked };
         }
         let total = parts.iter().map(|m| m.rows()).sum();
         let mut out = Array2::zeros((total, columns));
@@ -244,6 +258,17 @@ impl Matrix {
         sum.zip_mut_with(&other.to_dense(), |a, &b| *a = add_up(*a, b));
         Matrix::dense(sum)
     }
+}
+
+/// The blocks of stacked matrices that are convolutions.
+fn stacked_parts(matrices: &[&Matrix]) -> Vec<Part> {
+    let mut start = 0;
+    let mut parts = Vec::new();
+    for matrix in matrices {
+        parts.extend(matrix.parts.iter().map(|p| p.moved_down(start)));
+        start += matrix.rows();
+    }
+    parts
 }
 
 /// The sums of two sparse rows, rounded up.

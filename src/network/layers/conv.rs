@@ -169,7 +169,7 @@ pub(super) fn channel_bias(bias: Option<ArrayD<f64>>, channels: usize) -> Result
     }
 }
 
-/// The matrix with the convolution that it, or its transpose, is.
+/// The matrix with the convolution that it is.
 pub(super) fn attached(
     matrix: Matrix,
     kernel: &Array4<f64>,

@@ -183,12 +183,15 @@ impl Layer for ConvTranspose {
         });
         let each = |i: usize| Interval::point(self.bias[i / (rows * columns)]);
         Ok(Lowered::Affine(AffineMap {
-            linear: LinearMap::new(attached(
-                Matrix::sparse(transposed).transposed(),
-                &self.weight,
-                self.groups,
-                [vertical.lattice(rows, h), horizontal.lattice(columns, w)],
-            )),
+            linear: LinearMap::new(
+                attached(
+                    Matrix::sparse(transposed),
+                    &self.weight,
+                    self.groups,
+                    [vertical.lattice(rows, h), horizontal.lattice(columns, w)],
+                )
+                .transposed(),
+            ),
             bias: (0..out * rows * columns).map(each).collect(),
         }))
     }

@@ -24,6 +24,12 @@ impl ConvAxis {
         let sizes = [self.taps, self.stride, self.dilation, self.inputs, self.windows];
         sizes.iter().all(|&n| (1..1 << 28).contains(&n)) && self.padding < 1 << 28
     }
+
+    /// The input element under tap `tap` of window `window`; `None` in the padding.
+    pub(super) fn element(&self, window: usize, tap: usize) -> Option<usize> {
+        let position = window * self.stride + tap * self.dilation;
+        position.checked_sub(self.padding).filter(|&i| i < self.inputs)
+    }
 }
 
 /// A convolution without stride that contains the one of a [`ConvAxis`].

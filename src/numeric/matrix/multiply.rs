@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::{Entries, Matrix};
+use crate::numeric::conv_norm::Part;
 use crate::numeric::grid::Grid;
 use crate::numeric::product::{self, DotError};
 use crate::numeric::rounding::upper;
@@ -40,7 +41,10 @@ impl Matrix {
                 // (A B)^T = B^T A^T: the same sums of products.
                 Matrix::dense(sparse_apply(b, a.t(), |v| v).reversed_axes())
             }
-            (Entries::Sparse(a, _), Entries::Sparse(b, _)) => sparse_product(a, b),
+            (Entries::Sparse(a, _), Entries::Sparse(b, _)) => {
+                let product = sparse_product(a, b);
+                Matrix { parts: product_parts(self, other, &product), ..product }
+            }
         }
     }
 
@@ -118,6 +122,31 @@ fn sparse_apply(a: &Csr, x: ArrayView2<'_, f64>, f: impl Fn(f64) -> f64 + Sync) 
         .for_each(|(b, out)| row(b * block, out));
     y.mapv_inplace(|value| if value.is_nan() { upper(value) } else { value });
     y
+}
+
+/// The blocks of `product = a b` that are convolutions because one of a factor is: those that are
+/// proposed and turn out to be equal, one for each place.
+fn product_parts(a: &Matrix, b: &Matrix, product: &Matrix) -> Vec<Part> {
+    let mut found: Vec<Part> = Vec::new();
+    let (Entries::Sparse(outer, outer_t), Entries::Sparse(inner, inner_t)) =
+        (&a.entries, &b.entries)
+    else {
+        return found;
+    };
+    let from_inner = b.parts.iter().flat_map(|p| p.after(outer, outer_t));
+    // (A B)^T = B^T A^T.
+    let from_outer = a
+        .parts
+        .iter()
+        .cloned()
+        .flat_map(|p| p.transposed().after(inner_t, inner).into_iter().map(Part::transposed));
+    for part in from_inner.chain(from_outer) {
+        let known = found.iter().any(|p| p.covers(&part.rows, &part.columns));
+        if !known && product.has_part(&part) {
+            found.push(part);
+        }
+    }
+    found
 }
 
 /// The product of two sparse matrices (Gustavson's algorithm), dense where it fills up.

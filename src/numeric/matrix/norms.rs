@@ -13,7 +13,7 @@ impl Matrix {
     pub fn norm_l2_up(&self) -> f64 {
         match &self.entries {
             Entries::Dense(a) => spectral_norm_up(a.view()),
-            Entries::Sparse(a, t) => sparse_spectral_norm_up(a, t, self.convolution.as_deref()),
+            Entries::Sparse(a, t) => sparse_spectral_norm_up(a, t, &self.parts),
         }
     }
 

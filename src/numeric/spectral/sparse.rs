@@ -4,13 +4,15 @@
 //! the graph that joins row `i` and column `j` where `a_ij` is not zero): groups of channels, the
 //! windows of a pooling, diagonals and selections fall apart this way. A block whose smaller side is
 //! at most [`LARGEST_SIDE`] gets the verified bound of its Gram matrix. What is larger is bounded
-//! through the kernel if it is a convolution, and by the test of Schur in any case.
+//! through the kernels of the blocks that are convolutions ([`super::partition`]), and by the test of
+//! Schur in any case.
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::gram_eigenvalue_up;
-use crate::numeric::conv_norm::Convolution;
+use super::partition::partitioned_norm_up;
+use crate::numeric::conv_norm::Part;
 use crate::numeric::grid::Grid;
 use crate::numeric::product::DotError;
 use crate::numeric::rounding::{
@@ -19,21 +21,17 @@ use crate::numeric::rounding::{
 use crate::numeric::sparse::Csr;
 
 /// The largest side of a Gram matrix: 2500 rows take 50 MB for each of five copies.
-const LARGEST_SIDE: usize = 2500;
+pub(super) const LARGEST_SIDE: usize = 2500;
 
 /// The largest sum of cubed sides, and of the multiplications in the Gram matrices: some seconds.
 const LARGEST_WORK: f64 = 5e10;
 
-/// An upper bound of `||a||_2`, given also the transpose and, if `a` is a convolution or the
-/// transpose of one, its kernel; `+inf` where an entry is not finite.
+/// An upper bound of `||a||_2`, given also the transpose and the blocks that are convolutions or the
+/// transposes of such; `+inf` where an entry is not finite.
 ///
 /// Excess: that of [`super::spectral_norm_up`] where the blocks are small enough; else that of
-/// [`Convolution::norm_up`] or of the test of Schur, whichever is smaller.
-pub fn sparse_spectral_norm_up(
-    a: &Csr,
-    transposed: &Csr,
-    convolution: Option<&Convolution>,
-) -> f64 {
+/// [`super::partition`] or of the test of Schur, whichever is smaller.
+pub fn sparse_spectral_norm_up(a: &Csr, transposed: &Csr, parts: &[Part]) -> f64 {
     let largest = a.values().iter().fold(0.0, |m, x| max_up(m, x.abs()));
     if largest == 0.0 || largest.is_infinite() {
         return largest;
@@ -49,7 +47,7 @@ pub fn sparse_spectral_norm_up(
         return finish(scaled.largest_block_norm_up(blocks));
     }
     let crude = finish(blocks.iter().fold(0.0, |m, b| max_up(m, b.crude)));
-    let known = convolution.map_or(crude, |c| c.norm_up().min(crude));
+    let known = crude.min(partitioned_norm_up(a, parts));
     // The same units as the entries that are read; a bound that is too small only ends the test.
     finish(scaled.schur_up(scale_up(known, -scaled.shift))).min(known)
 }
@@ -280,7 +278,7 @@ mod tests {
         let found = blocks(&scaled);
         assert_eq!((found[0].rows.clone(), found[0].columns.clone()), (vec![0, 2], vec![0, 2]));
         assert_eq!((found[1].rows.clone(), found[1].columns.clone()), (vec![1], vec![1, 3]));
-        let norm = sparse_spectral_norm_up(&a, &t, None);
+        let norm = sparse_spectral_norm_up(&a, &t, &[]);
         assert!(norm >= 45f64.sqrt() && norm <= 45f64.sqrt() * (1.0 + 1e-13));
         let schur = scaled.schur_up(f64::INFINITY);
         assert!(schur >= 45f64.sqrt() && schur <= 45f64.sqrt() * (1.0 + 1e-3), "{schur}");
@@ -300,7 +298,7 @@ mod tests {
     fn extreme_scales_neither_overflow_nor_vanish() {
         for scale in [1e-300, 1e-200, 1e200, 1e300, 5e-324] {
             let a = sparse(&(arr2(&[[3.0, 0.0], [4.0, 5.0]]) * scale));
-            let norm = sparse_spectral_norm_up(&a, &a.transposed(), None);
+            let norm = sparse_spectral_norm_up(&a, &a.transposed(), &[]);
             let exact = 45f64.sqrt() * scale;
             assert!(norm >= exact && (scale < 1e-310 || norm <= exact * (1.0 + 1e-12)));
         }
