@@ -169,22 +169,43 @@ pub(super) fn channel_bias(bias: Option<ArrayD<f64>>, channels: usize) -> Result
     }
 }
 
-/// The matrix with the convolution that it is.
-pub(super) fn attached(
-    matrix: Matrix,
+/// The matrix of the convolution that maps planes of the shape `input` to `windows` (each channels,
+/// height, width), with the structure by which its spectral norm can be bounded. The kernel has shape
+/// output channels x input channels of a group x height x width.
+pub(super) fn matrix(
     kernel: &Array4<f64>,
     groups: usize,
-    axes: [ConvAxis; 2],
+    [vertical, horizontal]: [Axis; 2],
+    input: [usize; 3],
+    windows: [usize; 3],
 ) -> Matrix {
+    let ([c, h, w], [out, rows, columns]) = (input, windows);
+    let (_, per_group, height, width) = kernel.dim();
+    let csr = Csr::from_rows(out * rows * columns, c * h * w, |i, push| {
+        let (channel, y, x) = (i / (rows * columns), i / columns % rows, i % columns);
+        let first = channel / (out / groups) * per_group;
+        for k in 0..per_group {
+            for a in 0..height {
+                let Some(row) = vertical.element(y, a, h) else { continue };
+                for b in 0..width {
+                    if let Some(column) = horizontal.element(x, b, w) {
+                        push(((first + k) * h + row) * w + column, kernel[[channel, k, a, b]]);
+                    }
+                }
+            }
+        }
+    });
+    let axes = [vertical.lattice(h, rows), horizontal.lattice(w, columns)];
+    let sparse = Matrix::sparse(csr);
     match Convolution::new(kernel.clone(), groups, axes) {
-        Some(convolution) => matrix.with_convolution(convolution),
-        None => matrix,
+        Some(convolution) => sparse.with_convolution(convolution),
+        None => sparse,
     }
 }
 
 impl Axis {
     /// The axis of a convolution over `inputs` elements with the given number of windows.
-    pub(super) fn lattice(self, inputs: usize, windows: usize) -> ConvAxis {
+    fn lattice(self, inputs: usize, windows: usize) -> ConvAxis {
         ConvAxis {
             taps: self.kernel,
             stride: self.stride,
@@ -211,35 +232,13 @@ impl Layer for Conv {
 
     fn lower(&self, inputs: &[Vec<usize>]) -> Result<Lowered, String> {
         let input = single(inputs)?;
-        let [c, h, w] = planes(input, self.dimensions)?;
-        let [out, rows, columns] = self.outputs(input)?;
-        let (_, per_group, height, width) = self.weight.dim();
-        let [vertical, horizontal] = self.axes;
-        let csr = Csr::from_rows(out * rows * columns, c * h * w, |i, push| {
-            let (channel, y, x) = (i / (rows * columns), i / columns % rows, i % columns);
-            let first = channel / (out / self.groups) * per_group;
-            for k in 0..per_group {
-                for a in 0..height {
-                    let Some(row) = vertical.element(y, a, h) else { continue };
-                    for b in 0..width {
-                        if let Some(column) = horizontal.element(x, b, w) {
-                            push(
-                                ((first + k) * h + row) * w + column,
-                                self.weight[[channel, k, a, b]],
-                            );
-                        }
-                    }
-                }
-            }
-        });
+        let windows = self.outputs(input)?;
+        let [out, rows, columns] = windows;
+        let planes = planes(input, self.dimensions)?;
+        let linear = matrix(&self.weight, self.groups, self.axes, planes, windows);
         let each = |i: usize| Interval::point(self.bias[i / (rows * columns)]);
         Ok(Lowered::Affine(AffineMap {
-            linear: LinearMap::new(attached(
-                Matrix::sparse(csr),
-                &self.weight,
-                self.groups,
-                [vertical.lattice(h, rows), horizontal.lattice(w, columns)],
-            )),
+            linear: LinearMap::new(linear),
             bias: (0..out * rows * columns).map(each).collect(),
         }))
     }

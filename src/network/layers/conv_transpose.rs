@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::conv::{Geometry, attached, channel_bias, kernel};
+use super::conv::{Geometry, channel_bias, kernel, matrix};
 use super::window::{Axis, Parameters, PerAxis, per_axis, planes, shape};
 use super::{AffineMap, Layer, LayerType, Lowered, ParseError, Parsed, show_shape, single};
 use crate::network::linear_map::LinearMap;
 use crate::network::tensor::{TensorSource, Tensors, to_json};
-use crate::numeric::{Csr, Interval, Matrix};
+use crate::numeric::Interval;
 
 /// The layer type `conv_transpose1d`.
 pub const CONV1D: LayerType = LayerType {
@@ -159,39 +159,14 @@ impl Layer for ConvTranspose {
 
     fn lower(&self, inputs: &[Vec<usize>]) -> Result<Lowered, String> {
         let input = single(inputs)?;
-        let [c, h, w] = planes(input, self.dimensions)?;
-        let [out, rows, columns] = self.outputs(input)?;
-        let (_, per_group, height, width) = self.weight.dim();
-        let [vertical, horizontal] = self.axes;
-        // Row i of the transpose: what input element i adds to the outputs.
-        let transposed = Csr::from_rows(c * h * w, out * rows * columns, |i, push| {
-            let (channel, y, x) = (i / (h * w), i / w % h, i % w);
-            let first = channel / (c / self.groups) * per_group;
-            for k in 0..per_group {
-                for a in 0..height {
-                    let Some(row) = vertical.element(y, a, rows) else { continue };
-                    for b in 0..width {
-                        if let Some(column) = horizontal.element(x, b, columns) {
-                            push(
-                                ((first + k) * rows + row) * columns + column,
-                                self.weight[[channel, k, a, b]],
-                            );
-                        }
-                    }
-                }
-            }
-        });
+        let outputs = self.outputs(input)?;
+        let [out, rows, columns] = outputs;
+        let planes = planes(input, self.dimensions)?;
+        // The convolution that it transposes goes from the outputs to the inputs.
+        let transposed = matrix(&self.weight, self.groups, self.axes, outputs, planes);
         let each = |i: usize| Interval::point(self.bias[i / (rows * columns)]);
         Ok(Lowered::Affine(AffineMap {
-            linear: LinearMap::new(
-                attached(
-                    Matrix::sparse(transposed),
-                    &self.weight,
-                    self.groups,
-                    [vertical.lattice(rows, h), horizontal.lattice(columns, w)],
-                )
-                .transposed(),
-            ),
+            linear: LinearMap::new(transposed.transposed()),
             bias: (0..out * rows * columns).map(each).collect(),
         }))
     }
