@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
-use super::k::perturbation_up;
 use super::k5;
+use super::perturbation::perturbation_up;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, max_up};

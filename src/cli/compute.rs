@@ -79,7 +79,8 @@ impl Session {
             if self.shows_progress { Progress::new(output::progress) } else { Progress::default() };
         Options {
             k4_depth_limit: arguments.k4_depth_limit,
-            enumeration_limit: arguments.enumeration_limit,
+            time_limit: arguments.limits.time_limit,
+            node_limit: arguments.limits.node_limit,
             estimates: arguments.estimates,
             stop: self.stop.clone(),
             progress,
@@ -110,6 +111,7 @@ fn save_certificate(path: &Path, report: &Report) -> anyhow::Result<()> {
 fn report(source: &Source, arguments: &Compute, session: &Session) -> anyhow::Result<Report> {
     let network = io::read(source, &arguments.reading.options())?;
     let lowered = lower(&network, source, &arguments.outputs, &arguments.reading)?;
+    let lowered = arguments.region.restrict(lowered).with_context(|| source.display())?;
     let problem = Problem::new(lowered, session.options(arguments));
     let norms = &arguments.norm.0;
     let lowers: Vec<Option<f64>> = if arguments.no_lower {
@@ -171,6 +173,11 @@ fn norm_report(
         if wanted {
             add(&mut report, bound, problem);
         }
+    }
+    // The search for L may have found a better point than the sampling.
+    let searched = report.bounds.iter().filter(|c| c.id == "l").filter_map(|c| c.lower);
+    if let Some(lower) = &mut report.lower {
+        *lower = searched.fold(*lower, f64::max);
     }
     report
 }

@@ -8,6 +8,7 @@ mod convert;
 mod explain;
 mod inspect;
 mod output;
+mod region;
 mod verify;
 
 use std::process::ExitCode;
