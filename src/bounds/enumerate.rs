@@ -1,5 +1,7 @@
-//! K of small chains by enumeration of all ends of the slope intervals: what the search for K is
-//! tested against.
+//! K of small chains by enumeration of all ends of the slope intervals.
+//!
+//! 2^N rank-one updates for N neurons whose slope is not fixed: layer by layer, every prefix once; within
+//! a layer each neuron's update is added on a path of a binary tree, so no error accumulates.
 
 use ndarray::ArrayView2;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};

@@ -235,6 +235,10 @@ impl Activation {
     /// An enclosure of the slopes at the inner points of `x`: as [`Activation::derivative`], but a kink
     /// at an end of `x` does not count.
     pub fn slopes_inside(&self, x: Interval) -> Interval {
+        if *self == Activation::Relu && x.lo < x.hi {
+            let least = f64::from(u8::from(x.lo >= 0.0));
+            return Interval { lo: least, hi: f64::from(u8::from(x.hi > 0.0)) };
+        }
         let exact = |k: &Interval| k.lo == k.hi;
         if x.lo < x.hi && self.is_piecewise_linear() && self.kinks().iter().all(exact) {
             // Kinks are floating-point numbers, so every straight piece inside of x has a point in the
@@ -252,6 +256,9 @@ impl Activation {
             return Some((1.0, Interval::ZERO));
         }
         let slope = self.slopes_inside(x);
+        if *self == Activation::Relu {
+            return (slope.lo == slope.hi).then_some((slope.lo, Interval::ZERO));
+        }
         if !self.is_piecewise_linear() || slope.lo != slope.hi {
             return None;
         }

@@ -4,7 +4,7 @@
 //! *backward linear relaxation* (Zhang et al., "Efficient neural network robustness certification with
 //! general activation functions", NeurIPS 2018; Singh et al., "An abstract domain for certifying neural
 //! networks", POPL 2019): a linear function of the arguments of a stage is bounded by a linear function
-//! of the stage before, activation by activation through lines below and above it ([`Lines`]), down to
+//! of the stage before, activation by activation through lines below and above it (`activation::lines`), down to
 //! the input, where its maximum over the box is explicit.
 //!
 //! Rounding: coefficients are ordinary floating-point numbers; whatever rounding does to them is a
@@ -13,11 +13,10 @@
 
 use ndarray::{Array2, Axis};
 
-use super::activation::lines::Lines;
 use super::lowering::{LoweredNetwork, Stage};
 use super::{Diagonal, InputBox, LinearMap, Slopes, Windows};
 use crate::numeric::product::DotError;
-use crate::numeric::rounding::{MIN_SUBNORMAL, UNIT_ROUNDOFF, add_up, mul_up, sum_up};
+use crate::numeric::rounding::{MIN_SUBNORMAL, UNIT_ROUNDOFF, add_up, gamma, mul_up, sum_up};
 use crate::numeric::{Interval, Matrix};
 
 /// The arguments of the stages of a network lie in these intervals: `arguments[r][k]` for component
@@ -134,14 +133,74 @@ impl Map {
 
 /// What is known of one stage while the ranges of later ones are computed.
 struct Known {
-    /// Lines below and above the result of each component; empty for a pool.
-    lines: Vec<Lines>,
+    /// Slopes and intercepts of the lines below and above the result of each component; empty for a
+    /// pool.
+    low: Vec<(f64, f64)>,
+    high: Vec<(f64, f64)>,
     arguments: Vec<Interval>,
+    /// The largest absolute arguments, and their sum.
+    magnitudes: Vec<f64>,
+    magnitude: f64,
     /// `|W| a` and `R a` of the map before the stage, with `a` the largest absolute arguments of it.
     sizes: Vec<f64>,
     spread: Option<Vec<f64>>,
     /// The sum of `a`.
     total: f64,
+}
+
+/// A sum computed with rounding to nearest, of which an upper bound is wanted.
+///
+/// Each term is a rounded product. With `n` of them the computed sum is off by at most
+/// `gamma_(n+1)` times the exact sum of their absolute values, which is at most `1 + gamma_(2n+2)` times
+/// the computed one; `gamma_(4n+8)` of the latter covers both, and each product may underflow.
+#[derive(Default)]
+struct RoundedSum {
+    sum: f64,
+    absolute: f64,
+    terms: usize,
+}
+
+impl RoundedSum {
+    /// The sum of the products of two vectors, in any order.
+    fn of(a: &[f64], b: &[f64]) -> RoundedSum {
+        // Independent lanes, which the processor adds side by side.
+        const LANES: usize = 8;
+        let (mut sums, mut sizes) = ([0.0; LANES], [0.0; LANES]);
+        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        for (a, b) in a.iter().zip(b) {
+            for k in 0..LANES {
+                let term = a[k] * b[k];
+                sums[k] += term;
+                sizes[k] += term.abs();
+            }
+        }
+        for (k, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+            let term = a * b;
+            sums[k] += term;
+            sizes[k] += term.abs();
+        }
+        RoundedSum {
+            sum: sums.iter().sum(),
+            absolute: sizes.iter().sum(),
+            terms: LANES * a.len() + a_rest.len(),
+        }
+    }
+
+    /// An upper bound of the exact sum.
+    fn upper(&self) -> f64 {
+        let error = add_up(
+            mul_up(gamma(4 * self.terms + 8), self.absolute),
+            self.terms as f64 * MIN_SUBNORMAL,
+        );
+        add_up(self.sum, error)
+    }
+}
+
+/// An upper bound of the inner product of `|x|` and nonnegative numbers.
+fn absolute_dot_up(x: &[f64], sizes: &[f64]) -> f64 {
+    let sum = RoundedSum::of(x, sizes);
+    let lost = sum.terms as f64 * MIN_SUBNORMAL;
+    mul_up(add_up(sum.absolute, lost), 1.0 + gamma(2 * sum.terms + 4))
 }
 
 impl<'a> Propagation<'a> {
@@ -211,11 +270,13 @@ impl<'a> Propagation<'a> {
             let through = self.through_stage(q, &block, &known[q], &mut constants);
             block = through_map(&maps[q], &through, &known[q], &mut constants);
         }
-        let upper = |i: usize| {
-            let sides = input.sides().iter().zip(block.row(i));
-            sides.fold(constants[i], |sum, (side, &x)| {
-                add_up(sum, mul_up(x, if x > 0.0 { side.hi } else { side.lo }))
-            })
+        let mut ends = vec![0.0; input.dimension()];
+        let mut upper = |i: usize| {
+            let Some(row) = block.row(i).to_slice() else { return f64::INFINITY };
+            for ((end, side), &x) in ends.iter_mut().zip(input.sides()).zip(row) {
+                *end = if x > 0.0 { side.hi } else { side.lo };
+            }
+            add_up(constants[i], RoundedSum::of(row, &ends).upper())
         };
         (0..count)
             .map(|i| {
@@ -237,65 +298,78 @@ impl<'a> Propagation<'a> {
     ) -> Array2<f64> {
         let biases = &self.network.biases[q];
         let mut out = Array2::zeros((block.nrows(), known.arguments.len()));
+        let mut chosen = vec![0.0; block.ncols().max(known.arguments.len())];
         for ((row, mut target), constant) in
             block.outer_iter().zip(out.outer_iter_mut()).zip(constants.iter_mut())
         {
-            let mut sum = *constant;
+            let (Some(row_slice), Some(mu)) = (row.to_slice(), target.as_slice_mut()) else {
+                // Rows of standard layout; any other would be bounded by infinity.
+                *constant = f64::INFINITY;
+                continue;
+            };
             match &self.network.stages[q] {
                 Stage::Componentwise(_) => {
-                    for (k, &x) in row.iter().enumerate().filter(|(_, x)| **x != 0.0) {
-                        let lines = &known.lines[k];
-                        let (slope, intercept) = if x > 0.0 { lines.high } else { lines.low };
-                        let product = x * slope;
-                        if slope != 0.0 && slope.abs() != 1.0 {
-                            let error = add_up(mul_up(UNIT_ROUNDOFF, product.abs()), MIN_SUBNORMAL);
-                            sum = add_up(sum, mul_up(error, known.arguments[k].magnitude()));
-                        }
-                        sum = add_up(sum, mul_up(x, intercept));
-                        target[k] = product;
+                    let lines = known.low.iter().zip(&known.high);
+                    for (((&x, mu), c), (low, high)) in
+                        row_slice.iter().zip(mu.iter_mut()).zip(&mut chosen).zip(lines)
+                    {
+                        let line = if x > 0.0 { high } else { low };
+                        *mu = x * line.0;
+                        *c = line.1;
                     }
+                    let sum = RoundedSum::of(row_slice, &chosen[..row_slice.len()]);
+                    // What the coefficients of the result are off by, times the largest arguments.
+                    let off = mul_up(UNIT_ROUNDOFF, absolute_dot_up(mu, &known.magnitudes));
+                    let off = add_up(off, mul_up(MIN_SUBNORMAL, known.magnitude));
+                    *constant = add_up(*constant, add_up(sum.upper(), off));
                 }
                 Stage::Pool(windows) => {
-                    for (i, &x) in row.iter().enumerate().filter(|(_, x)| **x != 0.0) {
-                        let z = &known.arguments;
-                        let left = candidates(windows, i, z);
-                        // The window is its only candidate; or at most its largest upper end, or at least
-                        // its element with the largest lower end.
-                        let low = windows.window(i).max_by(|&a, &b| z[a].lo.total_cmp(&z[b].lo));
-                        let element = if x > 0.0 { None } else { low };
-                        let element = if left.len() == 1 { left.first().copied() } else { element };
-                        match element {
-                            Some(j) => {
-                                let before: f64 = target[j];
-                                target[j] = before + x;
-                                if before != 0.0 {
-                                    let error = mul_up(UNIT_ROUNDOFF, target[j].abs());
-                                    sum = add_up(sum, mul_up(error, z[j].magnitude()));
-                                }
-                            }
-                            None => {
-                                let ends = windows.window(i).map(|j| z[j].hi);
-                                sum =
-                                    add_up(sum, mul_up(x, ends.fold(f64::NEG_INFINITY, f64::max)));
-                            }
-                        }
-                    }
+                    let sum = through_pool(windows, row_slice, mu, &known.arguments);
+                    *constant = add_up(*constant, sum);
                 }
             }
-            for (&mu, b) in target.iter().zip(biases).filter(|(mu, _)| **mu != 0.0) {
-                sum = add_up(sum, mul_up(mu, if mu > 0.0 { b.hi } else { b.lo }));
+            for ((&mu, c), b) in mu.iter().zip(&mut chosen).zip(biases) {
+                *c = if mu > 0.0 { b.hi } else { b.lo };
             }
-            *constant = sum;
+            *constant = add_up(*constant, RoundedSum::of(mu, &chosen[..mu.len()]).upper());
         }
         out
     }
+}
+
+/// A row over the windows of a pool becomes a row over its elements; returns what is to be added to
+/// the constant. A window is its only candidate; or at most its largest upper end, or at least its element
+/// with the largest lower end.
+fn through_pool(windows: &Windows, row: &[f64], target: &mut [f64], z: &[Interval]) -> f64 {
+    let mut sum = 0.0;
+    for (i, &x) in row.iter().enumerate().filter(|(_, x)| **x != 0.0) {
+        let left = candidates(windows, i, z);
+        let low = windows.window(i).max_by(|&a, &b| z[a].lo.total_cmp(&z[b].lo));
+        let element = if x > 0.0 { None } else { low };
+        let element = if left.len() == 1 { left.first().copied() } else { element };
+        match element {
+            Some(j) => {
+                let before = target[j];
+                target[j] = before + x;
+                if before != 0.0 {
+                    let error = mul_up(UNIT_ROUNDOFF, target[j].abs());
+                    sum = add_up(sum, mul_up(error, z[j].magnitude()));
+                }
+            }
+            None => {
+                let ends = windows.window(i).map(|j| z[j].hi);
+                sum = add_up(sum, mul_up(x, ends.fold(f64::NEG_INFINITY, f64::max)));
+            }
+        }
+    }
+    sum
 }
 
 /// Rows over the results of a map become rows over its arguments; the error of the product is added
 /// to the constants.
 fn through_map(map: &Map, rows: &Array2<f64>, known: &Known, constants: &mut [f64]) -> Array2<f64> {
     let left = Matrix::dense(rows.clone());
-    let product = left.multiply(&map.matrix).to_dense();
+    let product = left.multiply(&map.matrix).to_dense().as_standard_layout().into_owned();
     let exact = map.matrix.is_signed_selection() && map.matrix.transposed().is_signed_selection();
     let dot = if exact {
         DotError::NONE
@@ -303,7 +377,8 @@ fn through_map(map: &Map, rows: &Array2<f64>, known: &Known, constants: &mut [f6
         DotError::new(left.grid(), map.matrix.grid(), rows.ncols())
     };
     for (row, constant) in rows.outer_iter().zip(constants) {
-        let along = |sizes: &[f64]| sum_up(row.iter().zip(sizes).map(|(x, &s)| mul_up(x.abs(), s)));
+        let along =
+            |sizes: &[f64]| row.to_slice().map_or(f64::INFINITY, |row| absolute_dot_up(row, sizes));
         if dot != DotError::NONE {
             let rounding = mul_up(dot.relative, along(&known.sizes));
             *constant = add_up(*constant, add_up(rounding, mul_up(dot.absolute, known.total)));
@@ -320,8 +395,14 @@ impl Known {
         let largest = column(state.iter().map(|a| a.magnitude()).collect());
         let activations = stage.activations().unwrap_or_default();
         let total = sum_up(largest.iter().copied());
+        let lines = activations.iter().zip(&arguments).map(|(a, &z)| a.lines(z));
+        let (low, high) = lines.map(|l| (l.low, l.high)).unzip();
+        let magnitudes: Vec<f64> = arguments.iter().map(|z| z.magnitude()).collect();
         Known {
-            lines: activations.iter().zip(&arguments).map(|(a, &z)| a.lines(z)).collect(),
+            low,
+            high,
+            magnitude: sum_up(magnitudes.iter().copied()),
+            magnitudes,
             sizes: map.matrix.abs_apply_up(largest.view()).into_raw_vec_and_offset().0,
             spread: map
                 .radius
@@ -333,7 +414,16 @@ impl Known {
     }
 
     fn without_lines(arguments: Vec<Interval>) -> Known {
-        Known { lines: Vec::new(), sizes: Vec::new(), spread: None, total: 0.0, arguments }
+        Known {
+            low: Vec::new(),
+            high: Vec::new(),
+            magnitudes: Vec::new(),
+            magnitude: 0.0,
+            sizes: Vec::new(),
+            spread: None,
+            total: 0.0,
+            arguments,
+        }
     }
 
     /// The largest absolute results of the stage.

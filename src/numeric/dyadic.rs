@@ -40,6 +40,21 @@ impl Dyadic {
         Dyadic { exponent: self.exponent + e, ..self }
     }
 
+    /// The integer `n`.
+    pub fn from_integer(n: IBig) -> Dyadic {
+        Dyadic { mantissa: n, exponent: 0 }
+    }
+
+    /// The product.
+    pub fn times(&self, other: &Dyadic) -> Dyadic {
+        self * other
+    }
+
+    /// Whether the number is below 0.
+    pub fn is_negative(&self) -> bool {
+        self.mantissa < IBig::ZERO
+    }
+
     /// Whether the number is 0.
     pub fn is_zero(&self) -> bool {
         self.mantissa.is_zero()

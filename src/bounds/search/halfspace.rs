@@ -60,10 +60,10 @@ impl HalfSpace {
     }
 }
 
-/// A network whose weights and biases are known exactly.
+/// A network whose weights and biases are known exactly, but for its last map.
 #[derive(Debug)]
 pub struct ExactNetwork {
-    /// The maps by rows, sparse: column and weight.
+    /// The maps before the stages by rows, sparse: column and weight.
     maps: Vec<Vec<Vec<(usize, Dyadic)>>>,
     biases: Vec<Vec<Dyadic>>,
     inputs: usize,
@@ -72,7 +72,8 @@ pub struct ExactNetwork {
 impl ExactNetwork {
     /// `None` where a weight or bias is only known to rounding (merged layers), or there are too many.
     pub fn new(network: &LoweredNetwork) -> Option<ExactNetwork> {
-        let maps = network.chain.maps();
+        let depth = network.stages.len();
+        let maps = &network.chain.maps()[..depth];
         if maps.iter().map(|m| m.matrix.stored_entries()).sum::<usize>() > LARGEST {
             return None;
         }
@@ -81,7 +82,7 @@ impl ExactNetwork {
             |layer: &Vec<Interval>| layer.iter().map(bias).collect::<Option<Vec<Dyadic>>>();
         Some(ExactNetwork {
             maps: maps.iter().map(exact_rows).collect::<Option<_>>()?,
-            biases: network.biases.iter().map(biases).collect::<Option<_>>()?,
+            biases: network.biases[..depth].iter().map(biases).collect::<Option<_>>()?,
             inputs: network.chain.inputs(),
         })
     }
@@ -169,23 +170,83 @@ pub fn interior(
     hint: Option<&[f64]>,
 ) -> Interior {
     if let Some(x) = hint {
-        let inside = half_spaces.iter().all(|h| h.depth(x) > 1e-7);
+        let inside = half_spaces.iter().all(|h| h.is_constant() || h.depth(x) > 1e-7);
         if inside && input.is_none_or(|b| b.depth(x) >= 0.0) {
             return Interior::Point(x.to_vec());
         }
     }
-    let faces = input.map_or_else(Vec::new, box_faces);
-    let mut all: Vec<&HalfSpace> = half_spaces.iter().map(|h| h.as_ref()).chain(&faces).collect();
-    if all.iter().any(|h| h.is_constant() && h.exact.iter().any(|c| *c < IBig::ZERO)) {
+    if half_spaces.iter().any(|h| h.is_constant() && h.exact.iter().any(|c| *c < IBig::ZERO)) {
         return Interior::Empty;
     }
-    all.retain(|h| !h.is_constant());
-    let rounded: Vec<lp::HalfSpace> = all.iter().map(|h| h.rounded.clone()).collect();
-    let Some(found) = lp::deepest_point(dimension, &rounded) else { return Interior::Unknown };
-    if found.depth <= 1e-6 && proves_empty(&all, &found.multipliers) {
-        return Interior::Empty;
+    let cut: Vec<&HalfSpace> =
+        half_spaces.iter().map(|h| h.as_ref()).filter(|h| !h.is_constant()).collect();
+    let rounded: Vec<lp::HalfSpace> = cut.iter().map(|h| h.rounded.clone()).collect();
+    let whole = vec![Interval::ENTIRE; dimension];
+    let sides = input.map_or(whole.as_slice(), InputBox::sides);
+    let Some(found) = lp::deepest_point(sides, &rounded) else { return Interior::Unknown };
+    if found.depth <= 1e-6 {
+        let y = &found.multipliers;
+        let proved = match input {
+            None => proves_empty(&cut, y),
+            Some(input) => proves_empty_in(input, &cut, y) || with_faces(input, &cut, y),
+        };
+        if proved {
+            return Interior::Empty;
+        }
     }
     if found.depth > 0.0 { Interior::Point(found.point) } else { Interior::Unknown }
+}
+
+/// Inputs up to which multipliers of the faces of a box are looked for as well.
+const FEW_FACES: usize = 32;
+
+/// Whether the multipliers as they are show that there is no inner point in a box: the largest value of
+/// `sum y_i (a_i . x + c_i)` in it is negative, or 0, which it is at most on a face of it or where all
+/// `a_i . x + c_i` with a multiplier are 0.
+fn proves_empty_in(input: &InputBox, cut: &[&HalfSpace], y: &[f64]) -> bool {
+    let n = input.dimension();
+    let mut sums = vec![Dyadic::ZERO; n + 1];
+    let mut any = false;
+    for (h, &y) in cut.iter().zip(y).filter(|(_, y)| **y > 0.0) {
+        let Some(y) = Dyadic::new(y) else { return false };
+        any = true;
+        // All half-spaces on the scale of their rounded coefficients.
+        let y = y.shifted(-(length_in_bits(&h.exact) as isize));
+        for (sum, a) in sums.iter_mut().zip(&h.exact) {
+            *sum = std::mem::replace(sum, Dyadic::ZERO) + Dyadic::from_integer(a.clone()).times(&y);
+        }
+    }
+    let mut largest = sums.pop().unwrap_or(Dyadic::ZERO);
+    for (sum, side) in sums.iter().zip(input.sides()) {
+        let end = if sum.is_negative() { side.lo } else { side.hi };
+        let Some(end) = Dyadic::new(end) else { return false };
+        largest = largest + sum * &end;
+    }
+    any && (largest.is_negative() || largest.is_zero())
+}
+
+/// Whether exact multipliers of half-spaces and faces show that there is no inner point.
+fn with_faces(input: &InputBox, cut: &[&HalfSpace], y: &[f64]) -> bool {
+    if input.dimension() > FEW_FACES {
+        return false;
+    }
+    let faces = box_faces(input);
+    let mut all = cut.to_vec();
+    let mut multipliers = y.to_vec();
+    for face in &faces {
+        // What is left of sum y a along the face's normal, which points inwards.
+        let (normal, _) = &face.rounded;
+        let along = |(h, y): (&&HalfSpace, &f64)| {
+            y * h.rounded.0.iter().zip(normal).map(|(a, n)| a * n).sum::<f64>()
+        };
+        let rest: f64 = cut.iter().zip(y).map(along).sum();
+        let length: f64 = normal.iter().map(|n| n * n).sum();
+        if rest < -1e-12 {
+            all.push(face);
+            multipliers.push(-rest / length);
+        }
+    }
+    proves_empty(&all, &multipliers)
 }
 
 /// The half-spaces whose intersection is the box; constant inputs have none.

@@ -9,6 +9,7 @@ pub mod ascent;
 pub mod expansion;
 pub mod halfspace;
 pub mod regions;
+pub mod relaxation;
 pub mod slopes;
 
 use std::cmp::Ordering;

@@ -1,17 +1,19 @@
 //! The search for K: over the ends of the slope intervals, neuron by neuron.
 
+use std::sync::Arc;
+
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::ascent::ascend;
 use super::expansion::{Interval, Layers};
+use super::relaxation::Relaxation;
 use super::{Outcome, Split, Tree, best_first, enough};
 use crate::bounds::Problem;
 use crate::bounds::lower::verify::norm_of;
 use crate::bounds::perturbation::perturbation_up;
 use crate::network::Chain;
 use crate::numeric::Norm;
-use crate::numeric::rounding::add_up;
-use crate::numeric::sdp::{self, Objective};
+use crate::numeric::sdp::Start;
 
 /// Which end of its slope interval a neuron has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Node {
     ends: Vec<End>,
     /// The neuron that is fixed next: its layer and number.
     branch: (usize, usize),
+    /// Where the relaxations of its parts start.
+    start: Option<Arc<Start>>,
 }
 
 /// What the nodes have in common.
@@ -36,9 +40,7 @@ pub struct SlopeTree {
     layers: Layers,
     slopes: Vec<Vec<Interval>>,
     norm: Norm,
-    relaxation: Option<sdp::Problem>,
-    /// What the radii of merged maps can add.
-    perturbation: f64,
+    relaxation: Relaxation,
 }
 
 /// Lower and upper bounds of K without the powers of two of the maps. The chain has no pools.
@@ -71,9 +73,9 @@ impl SlopeTree {
         let slopes: Vec<Vec<Interval>> = chain.slopes().iter().map(intervals).collect();
         let layers = Layers::new(&chain);
         let norm = if norm == Norm::L2 { Norm::L2 } else { Norm::Linf };
-        let relaxation = sdp::Problem::new(layers.weights.clone(), slopes.clone()).ok();
         let perturbation = perturbation_up(&chain, norm).radius;
-        SlopeTree { chain, layers, slopes, norm, relaxation, perturbation }
+        let relaxation = Relaxation::new(layers.weights.clone(), norm, perturbation);
+        SlopeTree { chain, layers, slopes, norm, relaxation }
     }
 
     /// One node for each row, those with the largest bounds first in the ascent.
@@ -91,7 +93,7 @@ impl SlopeTree {
             .reduce(|| 0.0, f64::max);
         let mut split = Split { found, ..Split::default() };
         for row in 0..rows {
-            self.consider(row, vec![End::Either; neurons], found, &mut split);
+            self.consider(row, vec![End::Either; neurons], None, found, &mut split);
         }
         split
     }
@@ -107,7 +109,14 @@ impl SlopeTree {
     }
 
     /// Bounds a part and adds it to the split.
-    fn consider(&self, row: usize, ends: Vec<End>, known: f64, split: &mut Split<Node>) {
+    fn consider(
+        &self,
+        row: usize,
+        ends: Vec<End>,
+        start: Option<&Arc<Start>>,
+        known: f64,
+        split: &mut Split<Node>,
+    ) {
         let slopes = self.narrowed(&ends);
         let rows: Vec<usize> =
             if self.norm == Norm::L2 { (0..self.layers.outputs()).collect() } else { vec![row] };
@@ -124,20 +133,13 @@ impl SlopeTree {
             split.found = split.found.max(down);
             return;
         };
+        let mut next = None;
         if bound > enough(known) {
-            bound = bound.min(self.relaxed(&slopes, row, known));
+            let (relaxed, inner) = self.relaxation.bound(&slopes, row, known, start);
+            bound = bound.min(relaxed);
+            next = inner;
         }
-        split.add(bound, known, || Node { row, ends, branch });
-    }
-
-    /// Ksdp of a part.
-    fn relaxed(&self, slopes: &[Vec<Interval>], row: usize, known: f64) -> f64 {
-        let Some(base) = &self.relaxation else { return f64::INFINITY };
-        let objective =
-            if self.norm == Norm::L2 { Objective::Spectral } else { Objective::Row(row) };
-        let narrowed = sdp::Problem::new(base.weights().to_vec(), slopes.to_vec());
-        let solved = narrowed.and_then(|p| sdp::bound_until(&p, objective, known, &|| false));
-        solved.map_or(f64::INFINITY, |bound| add_up(bound.upper, self.perturbation))
+        split.add(bound, known, || Node { row, ends, branch, start: next });
     }
 }
 
@@ -151,7 +153,7 @@ impl Tree for SlopeTree {
         for end in [End::Alpha, End::Beta] {
             let mut ends = node.ends.clone();
             ends[index] = end;
-            self.consider(node.row, ends, known, &mut split);
+            self.consider(node.row, ends, node.start.as_ref(), known, &mut split);
         }
         split
     }
