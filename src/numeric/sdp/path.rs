@@ -17,6 +17,14 @@ const STEP_LIMIT: usize = 300;
 /// took the fewest steps from there among gaps of 0.003 to 1.
 const INNER_GAP: f64 = 0.1;
 
+/// While the path has not been reached and the objective is at most `EAGER_RANGE` times the level
+/// that is enough, the first `EAGER_STEPS` steps aim at the point of the path whose gap is the level
+/// over `EAGER_SHARE`, instead of the nearest point at the same objective. That takes a sixth of the
+/// steps over the 784 columns of a trained network; from farther away it does not converge.
+const EAGER_STEPS: usize = 30;
+const EAGER_RANGE: f64 = 8.0;
+const EAGER_SHARE: f64 = 4.0;
+
 /// The Newton decrement below which a point counts as central.
 const CENTRAL: f64 = 0.9;
 
@@ -76,6 +84,10 @@ pub(super) fn follow_path(
         let mut weight = directions.best_weight();
         if weight <= 0.0 {
             weight = program.parameter() / value;
+        }
+        let eager = !found_path && !target.decide && path.iterations <= EAGER_STEPS;
+        if eager && value <= EAGER_RANGE * target.level {
+            weight = weight.max(EAGER_SHARE * program.parameter() / target.level);
         }
         let decrement = directions.decrement(weight);
         let gap = program.parameter() / (weight * value);
