@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::compare::Comparing;
 use crate::bounds::REGISTRY;
 use crate::io::{Layout, ReadOptions};
 use crate::network::Activation;
@@ -37,6 +38,9 @@ pub struct Arguments {
 pub enum Command {
     /// Compute bounds of the Lipschitz constant of one or more models
     Compute(Compute),
+    /// Compare the bounds of several models, such as the checkpoints of a training run
+    #[command(after_help = super::compare::HELP)]
+    Compare(Compute),
     /// Show the layers of a model: shapes, parameters, norms
     Inspect(Inspect),
     /// Explain a bound: definition, source, cost, rounding
@@ -152,6 +156,8 @@ pub struct Compute {
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
+    pub comparing: Comparing,
+    #[command(flatten)]
     pub reading: Reading,
 }
 
@@ -266,5 +272,6 @@ pub fn unknown(what: &str, name: &str, known: &[&str], also: &str) -> String {
         .filter(|(similarity, _)| *similarity > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let hint = nearest.map_or(String::new(), |(_, k)| format!(" (did you mean {k}?)"));
-    format!("unknown {what} {name}{hint}; known are {}, and {also}", known.join(", "))
+    let also = if also.is_empty() { String::new() } else { format!(", and {also}") };
+    format!("unknown {what} {name}{hint}; known are {}{also}", known.join(", "))
 }

@@ -3,9 +3,11 @@
 //! Exit status: 0 for success, 1 when a check failed, 2 for an error.
 
 mod arguments;
+mod compare;
 mod compute;
 mod convert;
 mod explain;
+mod inputs;
 mod inspect;
 mod output;
 mod verify;
@@ -39,6 +41,7 @@ pub fn run() -> ExitCode {
     };
     let result = match &arguments.command {
         Command::Compute(options) => compute::run(options),
+        Command::Compare(options) => compare::run(options),
         Command::Inspect(options) => inspect::run(options),
         Command::Explain(options) => explain::run(options),
         Command::Verify(options) => verify::run(options),

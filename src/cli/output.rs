@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::report::Style;
+use crate::report::{Style, Symbols};
 
 /// Whether standard output shows colours (a terminal, `NO_COLOR` unset, and so on).
 pub fn style() -> Style {
@@ -15,6 +15,23 @@ pub fn style() -> Style {
     } else {
         Style::Plain
     }
+}
+
+/// Whether standard output is a terminal.
+pub fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// Whether standard output shows more than ASCII: a terminal in a locale with UTF-8. Files and pipes
+/// get ASCII, so that they do not depend on the locale.
+pub fn symbols() -> Symbols {
+    let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    let utf8 = locale.is_some_and(|locale| {
+        let locale = locale.to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    });
+    if is_terminal() && utf8 { Symbols::Unicode } else { Symbols::Ascii }
 }
 
 /// Writes to standard output. A reader that has gone away (`lipbound ... | head`) is no error.
@@ -36,6 +53,11 @@ pub fn save(path: &Path, text: &str) -> anyhow::Result<()> {
 
 /// An error on standard error, with its causes.
 pub fn error(error: &anyhow::Error) {
+    message("error", anstyle::AnsiColor::Red, &describe(error));
+}
+
+/// An error with its causes, each said once.
+pub fn describe(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
@@ -43,7 +65,7 @@ pub fn error(error: &anyhow::Error) {
             text.push_str(&format!(": {cause}"));
         }
     }
-    message("error", anstyle::AnsiColor::Red, &text);
+    text
 }
 
 /// A remark on standard error.
