@@ -17,6 +17,8 @@ Examples:
   lipbound compute model.json --norm l1
   lipbound compute model.npz --activation tanh --bounds all
   lipbound compute w0.npy w1.npy w2.npy --format json -o report.json
+  lipbound compare checkpoints/ --norm linf
+  lipbound check model.npz --norm l2 --max 20
   lipbound inspect model.npz
   lipbound explain k5
 
@@ -41,6 +43,8 @@ pub enum Command {
     /// Compare the bounds of several models, such as the checkpoints of a training run
     #[command(after_help = super::compare::HELP)]
     Compare(Compute),
+    /// Check bounds against thresholds, for scripts and CI
+    Check(super::check::Arguments),
     /// Show the layers of a model: shapes, parameters, norms
     Inspect(Inspect),
     /// Explain a bound: definition, source, cost, rounding
@@ -223,7 +227,8 @@ pub enum Selection {
     Named(Vec<&'static str>),
 }
 
-fn norms_parser() -> impl TypedValueParser<Value = Norms> {
+/// Reads the name of a norm, or `all`.
+pub(super) fn norms_parser() -> impl TypedValueParser<Value = Norms> {
     let values = Norm::ALL.iter().map(|norm| PossibleValue::new(norm.id()));
     let all = PossibleValue::new("all");
     PossibleValuesParser::new(values.chain([all])).map(|text| {
@@ -238,9 +243,10 @@ fn formats_parser() -> impl TypedValueParser<Value = String> {
     )
 }
 
-fn parse_selection(text: &str) -> Result<Selection, String> {
+/// Reads the names of bounds.
+pub(super) fn parse_selection(text: &str) -> Result<Selection, String> {
     match text {
-        "default" => return Ok(Selection::Default),
+        "default" | "best" => return Ok(Selection::Default),
         "all" => return Ok(Selection::All),
         _ => {}
     }

@@ -75,7 +75,7 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     if let Some(path) = baseline.filter(|path| !is_among(path, &items) && path.exists()) {
         items.splice(0..0, inputs::items(&[path.to_owned()])?);
     }
-    let session = Session::new(arguments);
+    let session = Session::new(arguments.quiet);
     let models = models(&items, arguments, &session);
     session.clear();
     let order = arguments.comparing.sort.unwrap_or(Order::Name);

@@ -25,7 +25,7 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     if arguments.certificate.is_some() && !single {
         bail!("--certificate takes one model, found {}", sources.len());
     }
-    let session = Session::new(arguments);
+    let session = Session::new(arguments.quiet);
     let (mut reports, mut failed) = (Vec::new(), false);
     for source in &sources {
         match report(source, arguments, &session) {
@@ -67,7 +67,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(arguments: &Compute) -> Session {
+    pub(super) fn new(quiet: bool) -> Session {
         let stop = Stop::default();
         let handler = stop.clone();
         // The first Ctrl-C asks for what has been proved so far, the second ends the program. Where no
@@ -78,20 +78,23 @@ impl Session {
             }
             handler.set();
         });
-        Session { stop, shows_progress: !arguments.quiet && output::is_interactive() }
+        Session { stop, shows_progress: !quiet && output::is_interactive() }
     }
 
     fn options(&self, arguments: &Compute) -> Options {
-        let progress =
-            if self.shows_progress { Progress::new(output::progress) } else { Progress::default() };
         Options {
             k4_depth_limit: arguments.k4_depth_limit,
             enumeration_limit: arguments.enumeration_limit,
             estimates: arguments.estimates,
-            stop: self.stop.clone(),
-            progress,
-            ..Options::default()
+            ..self.defaults()
         }
+    }
+
+    /// The default limits, with the session's listeners.
+    pub(super) fn defaults(&self) -> Options {
+        let progress =
+            if self.shows_progress { Progress::new(output::progress) } else { Progress::default() };
+        Options { stop: self.stop.clone(), progress, ..Options::default() }
     }
 
     /// Says what is being done, where somebody watches.
@@ -175,7 +178,8 @@ pub(super) fn lower(
     Ok(lowered.select_outputs(outputs))
 }
 
-fn norm_report(
+/// The bounds of a network in one norm.
+pub(super) fn norm_report(
     problem: &Problem,
     norm: Norm,
     lower: Option<f64>,

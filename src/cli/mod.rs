@@ -3,6 +3,7 @@
 //! Exit status: 0 for success, 1 when a check failed, 2 for an error.
 
 mod arguments;
+mod check;
 mod compare;
 mod compute;
 mod convert;
@@ -10,6 +11,7 @@ mod explain;
 mod inputs;
 mod inspect;
 mod output;
+mod thresholds;
 mod verify;
 
 use std::process::ExitCode;
@@ -42,6 +44,7 @@ pub fn run() -> ExitCode {
     let result = match &arguments.command {
         Command::Compute(options) => compute::run(options),
         Command::Compare(options) => compare::run(options),
+        Command::Check(options) => check::run(options),
         Command::Inspect(options) => inspect::run(options),
         Command::Explain(options) => explain::run(options),
         Command::Verify(options) => verify::run(options),

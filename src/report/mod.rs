@@ -2,8 +2,10 @@
 //!
 //! Everything here is a pure function of a [`Report`]; nothing is printed.
 
+pub mod check;
 pub mod comparison;
 pub mod csv;
+pub mod decimal;
 pub mod json;
 pub mod markdown;
 pub mod number;
