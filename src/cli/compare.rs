@@ -40,6 +40,9 @@ pub struct Comparing {
     /// Also show the norms of the layers, and which of them moved most
     #[arg(long)]
     pub layers: bool,
+    /// Also draw the bounds, as .svg or .png: one model as bars, several as lines
+    #[arg(long, value_name = "FILE", value_parser = super::plot::parse)]
+    pub plot: Option<PathBuf>,
 }
 
 impl Comparing {
@@ -84,6 +87,9 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
         None => first(&models, order),
     };
     let comparison = Comparison::new(models, number, order);
+    if let Some(path) = &arguments.comparing.plot {
+        super::plot::save(path, &comparison)?;
+    }
     let format = FORMATS.iter().find(|format| format.name == arguments.format);
     let Some(format) = format else { bail!("unknown format {}", arguments.format) };
     match &arguments.output {

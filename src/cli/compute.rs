@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::arguments::{Compute, PoolingName, Reading, Selection};
-use super::{Outcome, compare, inputs, output};
+use super::{Outcome, compare, inputs, output, plot};
 use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateEntry, CertificateFile};
 use crate::bounds::lower::lower_bounds;
 use crate::bounds::{Bound, Cost, Options, Problem, Progress, REGISTRY, Stop};
@@ -43,6 +43,9 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     session.clear();
     if let (Some(path), [report]) = (&arguments.certificate, reports.as_slice()) {
         save_certificate(path, report)?;
+    }
+    if let Some(path) = &arguments.comparing.plot {
+        plot::save_reports(path, &reports)?;
     }
     if !reports.is_empty() {
         match &arguments.output {

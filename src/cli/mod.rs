@@ -11,6 +11,7 @@ mod explain;
 mod inputs;
 mod inspect;
 mod output;
+mod plot;
 mod thresholds;
 mod verify;
 

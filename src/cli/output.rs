@@ -47,8 +47,13 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes a file that appears whole or not at all.
 pub fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    save_bytes(path, text.as_bytes())
+}
+
+/// The same for contents that are not text.
+pub fn save_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("{}: cannot write the file", path.display());
-    crate::io::replace(path, text.as_bytes()).with_context(failed)
+    crate::io::replace(path, bytes).with_context(failed)
 }
 
 /// An error on standard error, with its causes.

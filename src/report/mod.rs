@@ -9,6 +9,7 @@ pub mod decimal;
 pub mod json;
 pub mod markdown;
 pub mod number;
+pub mod plot;
 pub mod table;
 
 use crate::bounds::{Certificate, Problem};
