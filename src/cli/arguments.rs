@@ -54,7 +54,12 @@ pub enum Command {
     /// Convert a model to another format (by the extension of OUT)
     Convert(Convert),
     /// Print the JSON Schema of the JSON model format
+    #[command(after_help = "Examples:\n  lipbound schema > lipbound-network.schema.json")]
     Schema,
+    /// Print completions for a shell
+    Completions(super::manual::Completions),
+    /// Write manual pages to a folder
+    Man(super::manual::Man),
 }
 
 /// How models are read.
@@ -114,11 +119,23 @@ pub enum LayoutName {
 /// Arguments of `compute`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Several .npy files in a row are the weights of one model, in order; every other file is a model of its
-own, and so is a directory of .npy files. `-` reads a model from standard input.
+Several .npy files in a row are the weights of one model, in order; every
+other file is a model of its own, and so is a directory of .npy files. `-`
+reads a model from standard input.
 
-The default bounds are those that take seconds at most for this network; `all` computes every bound
-that is possible. Ctrl-C ends long computations with what they have proved so far. `best` in the reports is the least upper bound that holds.")]
+The default bounds are those that take seconds at most for this network; `all`
+computes every bound that is possible. Ctrl-C ends long computations with what
+they have proved so far. `best` in the reports is the least upper bound that
+holds. With --baseline, --sort or --layers the models are compared as by
+`lipbound compare`.
+
+Examples:
+  lipbound compute model.json --norm l1
+  lipbound compute model.npz --bounds k_star,k5 --format csv
+  lipbound compute w0.npy w1.npy w2.npy --activation tanh
+  lipbound compute model.onnx --plot bounds.svg
+  lipbound compute a.npz b.npz --baseline a.npz
+  cat model.json | lipbound compute -")]
 pub struct Compute {
     /// Model files
     #[arg(required = true, value_name = "MODEL")]
@@ -167,6 +184,13 @@ pub struct Compute {
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lipbound inspect model.npz
+  lipbound inspect model.onnx w0.npy w1.npy
+
+The norms are upper bounds of those of the layers' linear parts;
+`lipbound compare --layers` compares them between models.")]
 pub struct Inspect {
     /// Model files
     #[arg(required = true, value_name = "MODEL")]
@@ -177,6 +201,11 @@ pub struct Inspect {
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lipbound explain                # all bounds, and how they compare
+  lipbound explain k5
+  lipbound explain activations    # all activations, with their slopes")]
 pub struct Explain {
     /// A bound (k_star, k5, ...), or `activations`; without it, an overview
     #[arg(value_name = "BOUND")]
@@ -185,6 +214,12 @@ pub struct Explain {
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lipbound compute model.npz --bounds k_sdp --certificate proof.json
+  lipbound verify proof.json model.npz
+
+Exit status: 0 verified, 1 rejected, 2 an error.")]
 pub struct Verify {
     /// The certificate that `lipbound compute --certificate` wrote
     #[arg(value_name = "CERTIFICATE")]
@@ -201,6 +236,10 @@ pub struct Verify {
 
 /// Arguments of `convert`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lipbound convert model.onnx model.json
+  lipbound convert weights.npz model.json --activation tanh")]
 pub struct Convert {
     /// The model to read
     #[arg(value_name = "IN")]

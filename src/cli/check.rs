@@ -19,11 +19,12 @@ use crate::report::decimal::Decimal;
 use crate::report::{Report, Style};
 
 const HELP: &str = "\
-A threshold is certified where the least upper bound is not above it, refuted where the lower bound is
-above it, undecided in between. Numbers are compared exactly, as they are written.
+A threshold is certified where the least upper bound is not above it, refuted
+where the lower bound is above it, undecided in between. Numbers are compared
+exactly, as they are written.
 
-Without --max and --max-increase the thresholds come from lipbound.toml (docs/ci.md), which can name the
-models, too.
+Without --max and --max-increase the thresholds come from lipbound.toml
+(docs/ci.md), which can name the models, too.
 
 Examples:
   lipbound check model.npz --norm linf --max 1000

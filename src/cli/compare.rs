@@ -16,9 +16,10 @@ use crate::report::{FORMATS, NormReport, Report, Style, Symbols};
 
 /// What follows the options in the help of `lipbound compare`.
 pub const HELP: &str = "\
-MODEL is a model file, a folder of them, a pattern ('run/*.npz', quoted where the shell does not know
-it), or a report that `lipbound compute --format json` wrote, on this machine or another. A model that
-cannot be read is a row with its error, the others go on, and the exit status is 2.
+MODEL is a model file, a folder of them, a pattern ('run/*.npz', quoted where
+the shell does not know it), or a report that `lipbound compute --format json`
+wrote, on this machine or another. A model that cannot be read is a row with
+its error, the others go on, and the exit status is 2.
 
 Examples:
   lipbound compare checkpoints/ --norm linf

@@ -10,6 +10,7 @@ mod convert;
 mod explain;
 mod inputs;
 mod inspect;
+mod manual;
 mod output;
 mod plot;
 mod thresholds;
@@ -50,6 +51,8 @@ pub fn run() -> ExitCode {
         Command::Explain(options) => explain::run(options),
         Command::Verify(options) => verify::run(options),
         Command::Convert(options) => convert::run(options),
+        Command::Completions(options) => manual::completions(options),
+        Command::Man(options) => manual::man(options),
         Command::Schema => {
             output::print(&format!("{:#}\n", crate::io::json::schema())).map(|()| Outcome::Done)
         }
