@@ -20,6 +20,12 @@ fn checkpoints_of_a_folder_come_in_the_order_of_their_numbers() {
     folder.write("metrics.json", r#"{"loss": 0.1}"#);
     folder.write("notes.txt", "not a model");
     insta::assert_snapshot!(stdout(folder.run(&["compare", ".", "--norm", "linf"])));
+    // `compute` takes folders, too, and models in the short form are seen.
+    folder.write("epoch3.json", r#"{"weights": [[[1]], [[3]]]}"#);
+    let csv =
+        stdout(folder.run(&["compute", ".", "--norm", "l1", "--bounds", "k5", "--format", "csv"]));
+    let models = csv.lines().skip(1).filter_map(|line| line.split(',').next());
+    assert!(models.eq(["epoch1.json", "epoch2.json", "epoch3.json", "epoch10.json"]), "{csv}");
 }
 
 #[test]

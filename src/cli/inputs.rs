@@ -137,7 +137,9 @@ pub fn is_report(path: &Path) -> bool {
 /// Whether a JSON file is for this program: folders of checkpoints often hold others.
 fn is_json_input(path: &Path) -> bool {
     head(path).is_some_and(|head| {
-        json::sniff(&head) || String::from_utf8_lossy(&head).contains("\"lipbound-network/")
+        let text = String::from_utf8_lossy(&head);
+        json::sniff(&head)
+            || ["\"lipbound-network/", "\"weights\""].iter().any(|key| text.contains(key))
     })
 }
 
