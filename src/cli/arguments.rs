@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::compare::Comparing;
 use super::region::{Limits, Region};
 use crate::bounds::REGISTRY;
 use crate::io::{Layout, ReadOptions};
@@ -17,6 +18,8 @@ Examples:
   lipbound compute model.json --norm l1
   lipbound compute model.npz --activation tanh --bounds all
   lipbound compute w0.npy w1.npy w2.npy --format json -o report.json
+  lipbound compare checkpoints/ --norm linf
+  lipbound check model.npz --norm l2 --max 20
   lipbound inspect model.npz
   lipbound explain k5
 
@@ -38,6 +41,11 @@ pub struct Arguments {
 pub enum Command {
     /// Compute bounds of the Lipschitz constant of one or more models
     Compute(Compute),
+    /// Compare the bounds of several models, such as the checkpoints of a training run
+    #[command(after_help = super::compare::HELP)]
+    Compare(Compute),
+    /// Check bounds against thresholds, for scripts and CI
+    Check(super::check::Arguments),
     /// Show the layers of a model: shapes, parameters, norms
     Inspect(Inspect),
     /// Explain a bound: definition, source, cost, rounding
@@ -47,7 +55,12 @@ pub enum Command {
     /// Convert a model to another format (by the extension of OUT)
     Convert(Convert),
     /// Print the JSON Schema of the JSON model format
+    #[command(after_help = "Examples:\n  lipbound schema > lipbound-network.schema.json")]
     Schema,
+    /// Print completions for a shell
+    Completions(super::manual::Completions),
+    /// Write manual pages to a folder
+    Man(super::manual::Man),
 }
 
 /// How models are read.
@@ -107,11 +120,23 @@ pub enum LayoutName {
 /// Arguments of `compute`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Several .npy files in a row are the weights of one model, in order; every other file is a model of its
-own, and so is a directory of .npy files. `-` reads a model from standard input.
+Several .npy files in a row are the weights of one model, in order; every
+other file is a model of its own, and so is a directory of .npy files. `-`
+reads a model from standard input.
 
-The default bounds are those that take seconds at most for this network; `all` computes every bound
-that is possible. Ctrl-C ends long computations with what they have proved so far. `best` in the reports is the least upper bound that holds.")]
+The default bounds are those that take seconds at most for this network; `all`
+computes every bound that is possible. Ctrl-C ends long computations with what
+they have proved so far. `best` in the reports is the least upper bound that
+holds. With --baseline, --sort or --layers the models are compared as by
+`lipbound compare`.
+
+Examples:
+  lipbound compute model.json --norm l1
+  lipbound compute model.npz --bounds k_star,k5 --format csv
+  lipbound compute w0.npy w1.npy w2.npy --activation tanh
+  lipbound compute model.onnx --plot bounds.svg
+  lipbound compute a.npz b.npz --baseline a.npz
+  cat model.json | lipbound compute -")]
 pub struct Compute {
     /// Model files
     #[arg(required = true, value_name = "MODEL")]
@@ -154,11 +179,20 @@ pub struct Compute {
     #[command(flatten)]
     pub limits: Limits,
     #[command(flatten)]
+    pub comparing: Comparing,
+    #[command(flatten)]
     pub reading: Reading,
 }
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lipbound inspect model.npz
+  lipbound inspect model.onnx w0.npy w1.npy
+
+The norms are upper bounds of those of the layers' linear parts;
+`lipbound compare --layers` compares them between models.")]
 pub struct Inspect {
     /// Model files
     #[arg(required = true, value_name = "MODEL")]
@@ -169,6 +203,11 @@ pub struct Inspect {
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lipbound explain                # all bounds, and how they compare
+  lipbound explain k5
+  lipbound explain activations    # all activations, with their slopes")]
 pub struct Explain {
     /// A bound (k_star, k5, ...), or `activations`; without it, an overview
     #[arg(value_name = "BOUND")]
@@ -177,6 +216,12 @@ pub struct Explain {
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lipbound compute model.npz --bounds k_sdp --certificate proof.json
+  lipbound verify proof.json model.npz
+
+Exit status: 0 verified, 1 rejected, 2 an error.")]
 pub struct Verify {
     /// The certificate that `lipbound compute --certificate` wrote
     #[arg(value_name = "CERTIFICATE")]
@@ -193,6 +238,10 @@ pub struct Verify {
 
 /// Arguments of `convert`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lipbound convert model.onnx model.json
+  lipbound convert weights.npz model.json --activation tanh")]
 pub struct Convert {
     /// The model to read
     #[arg(value_name = "IN")]
@@ -219,7 +268,8 @@ pub enum Selection {
     Named(Vec<&'static str>),
 }
 
-fn norms_parser() -> impl TypedValueParser<Value = Norms> {
+/// Reads the name of a norm, or `all`.
+pub(super) fn norms_parser() -> impl TypedValueParser<Value = Norms> {
     let values = Norm::ALL.iter().map(|norm| PossibleValue::new(norm.id()));
     let all = PossibleValue::new("all");
     PossibleValuesParser::new(values.chain([all])).map(|text| {
@@ -234,9 +284,10 @@ fn formats_parser() -> impl TypedValueParser<Value = String> {
     )
 }
 
-fn parse_selection(text: &str) -> Result<Selection, String> {
+/// Reads the names of bounds.
+pub(super) fn parse_selection(text: &str) -> Result<Selection, String> {
     match text {
-        "default" => return Ok(Selection::Default),
+        "default" | "best" => return Ok(Selection::Default),
         "all" => return Ok(Selection::All),
         _ => {}
     }
@@ -268,5 +319,6 @@ pub fn unknown(what: &str, name: &str, known: &[&str], also: &str) -> String {
         .filter(|(similarity, _)| *similarity > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let hint = nearest.map_or(String::new(), |(_, k)| format!(" (did you mean {k}?)"));
-    format!("unknown {what} {name}{hint}; known are {}, and {also}", known.join(", "))
+    let also = if also.is_empty() { String::new() } else { format!(", and {also}") };
+    format!("unknown {what} {name}{hint}; known are {}{also}", known.join(", "))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::arguments::{Compute, PoolingName, Reading, Selection};
-use super::{Outcome, output};
+use super::{Outcome, compare, inputs, output, plot};
 use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateEntry, CertificateFile};
 use crate::bounds::lower::lower_bounds;
 use crate::bounds::{Bound, Cost, Options, Problem, Progress, REGISTRY, Stop};
@@ -16,16 +16,16 @@ use crate::report::{FORMATS, NormReport, Report, Style, summary};
 
 /// Runs the command.
 pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
-    if let Some(threads) = arguments.threads {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads));
-        pool.build_global().context("cannot start the threads")?;
+    if arguments.comparing.is_wanted() {
+        return compare::run(arguments);
     }
-    let sources = io::sources(&arguments.models)?;
+    start_threads(arguments.threads)?;
+    let sources = inputs::sources(&arguments.models)?;
     let single = sources.len() == 1;
     if arguments.certificate.is_some() && !single {
         bail!("--certificate takes one model, found {}", sources.len());
     }
-    let session = Session::new(arguments);
+    let session = Session::new(arguments.quiet);
     let (mut reports, mut failed) = (Vec::new(), false);
     for source in &sources {
         match report(source, arguments, &session) {
@@ -44,6 +44,9 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     if let (Some(path), [report]) = (&arguments.certificate, reports.as_slice()) {
         save_certificate(path, report)?;
     }
+    if let Some(path) = &arguments.comparing.plot {
+        plot::save_reports(path, &reports)?;
+    }
     if !reports.is_empty() {
         match &arguments.output {
             None => output::print(&(format.write)(&reports, output::style()))?,
@@ -53,14 +56,21 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     Ok(if failed { Outcome::Incomplete } else { Outcome::Done })
 }
 
+/// Uses the number of threads that was asked for.
+pub(super) fn start_threads(threads: Option<u16>) -> anyhow::Result<()> {
+    let Some(threads) = threads else { return Ok(()) };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads));
+    pool.build_global().context("cannot start the threads")
+}
+
 /// What listens to the user while long computations run.
-struct Session {
+pub(super) struct Session {
     stop: Stop,
     shows_progress: bool,
 }
 
 impl Session {
-    fn new(arguments: &Compute) -> Session {
+    pub(super) fn new(quiet: bool) -> Session {
         let stop = Stop::default();
         let handler = stop.clone();
         // The first Ctrl-C asks for what has been proved so far, the second ends the program. Where no
@@ -71,24 +81,34 @@ impl Session {
             }
             handler.set();
         });
-        Session { stop, shows_progress: !arguments.quiet && output::is_interactive() }
+        Session { stop, shows_progress: !quiet && output::is_interactive() }
     }
 
     fn options(&self, arguments: &Compute) -> Options {
-        let progress =
-            if self.shows_progress { Progress::new(output::progress) } else { Progress::default() };
         Options {
             k4_depth_limit: arguments.k4_depth_limit,
             time_limit: arguments.limits.time_limit,
             node_limit: arguments.limits.node_limit,
             estimates: arguments.estimates,
-            stop: self.stop.clone(),
-            progress,
-            ..Options::default()
+            ..self.defaults()
         }
     }
 
-    fn clear(&self) {
+    /// The default limits, with the session's listeners.
+    pub(super) fn defaults(&self) -> Options {
+        let progress =
+            if self.shows_progress { Progress::new(output::progress) } else { Progress::default() };
+        Options { stop: self.stop.clone(), progress, ..Options::default() }
+    }
+
+    /// Says what is being done, where somebody watches.
+    pub(super) fn say(&self, text: &str) {
+        if self.shows_progress {
+            output::progress(text);
+        }
+    }
+
+    pub(super) fn clear(&self) {
         if self.shows_progress {
             output::progress("");
         }
@@ -110,7 +130,17 @@ fn save_certificate(path: &Path, report: &Report) -> anyhow::Result<()> {
 
 fn report(source: &Source, arguments: &Compute, session: &Session) -> anyhow::Result<Report> {
     let network = io::read(source, &arguments.reading.options())?;
-    let lowered = lower(&network, source, &arguments.outputs, &arguments.reading)?;
+    report_of(&network, source, arguments, session)
+}
+
+/// The bounds of a network that was read from `source`.
+pub(super) fn report_of(
+    network: &Network,
+    source: &Source,
+    arguments: &Compute,
+    session: &Session,
+) -> anyhow::Result<Report> {
+    let lowered = lower(network, source, &arguments.outputs, &arguments.reading)?;
     let lowered = arguments.region.restrict(lowered).with_context(|| source.display())?;
     let problem = Problem::new(lowered, session.options(arguments));
     let norms = &arguments.norm.0;
@@ -153,7 +183,8 @@ pub(super) fn lower(
     Ok(lowered.select_outputs(outputs))
 }
 
-fn norm_report(
+/// The bounds of a network in one norm.
+pub(super) fn norm_report(
     problem: &Problem,
     norm: Norm,
     lower: Option<f64>,

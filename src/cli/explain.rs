@@ -24,8 +24,9 @@ pub fn run(arguments: &Explain) -> anyhow::Result<Outcome> {
             {
                 Some(bound) => explanation(*bound),
                 None => {
-                    let known: Vec<&str> = REGISTRY.iter().map(|bound| bound.id()).collect();
-                    bail!("{}", unknown("bound", topic, &known, "activations"))
+                    let mut known: Vec<&str> = REGISTRY.iter().map(|bound| bound.id()).collect();
+                    known.push("activations");
+                    bail!("{}", unknown("topic", topic, &known, ""))
                 }
             }
         }

@@ -3,12 +3,18 @@
 //! Exit status: 0 for success, 1 when a check failed, 2 for an error.
 
 mod arguments;
+mod check;
+mod compare;
 mod compute;
 mod convert;
 mod explain;
+mod inputs;
 mod inspect;
+mod manual;
 mod output;
+mod plot;
 mod region;
+mod thresholds;
 mod verify;
 
 use std::process::ExitCode;
@@ -40,10 +46,14 @@ pub fn run() -> ExitCode {
     };
     let result = match &arguments.command {
         Command::Compute(options) => compute::run(options),
+        Command::Compare(options) => compare::run(options),
+        Command::Check(options) => check::run(options),
         Command::Inspect(options) => inspect::run(options),
         Command::Explain(options) => explain::run(options),
         Command::Verify(options) => verify::run(options),
         Command::Convert(options) => convert::run(options),
+        Command::Completions(options) => manual::completions(options),
+        Command::Man(options) => manual::man(options),
         Command::Schema => {
             output::print(&format!("{:#}\n", crate::io::json::schema())).map(|()| Outcome::Done)
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::report::Style;
+use crate::report::{Style, Symbols};
 
 /// Whether standard output shows colours (a terminal, `NO_COLOR` unset, and so on).
 pub fn style() -> Style {
@@ -15,6 +15,23 @@ pub fn style() -> Style {
     } else {
         Style::Plain
     }
+}
+
+/// Whether standard output is a terminal.
+pub fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// Whether standard output shows more than ASCII: a terminal in a locale with UTF-8. Files and pipes
+/// get ASCII, so that they do not depend on the locale.
+pub fn symbols() -> Symbols {
+    let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    let utf8 = locale.is_some_and(|locale| {
+        let locale = locale.to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    });
+    if is_terminal() && utf8 { Symbols::Unicode } else { Symbols::Ascii }
 }
 
 /// Writes to standard output. A reader that has gone away (`lipbound ... | head`) is no error.
@@ -30,12 +47,22 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes a file that appears whole or not at all.
 pub fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    save_bytes(path, text.as_bytes())
+}
+
+/// The same for contents that are not text.
+pub fn save_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("{}: cannot write the file", path.display());
-    crate::io::replace(path, text.as_bytes()).with_context(failed)
+    crate::io::replace(path, bytes).with_context(failed)
 }
 
 /// An error on standard error, with its causes.
 pub fn error(error: &anyhow::Error) {
+    message("error", anstyle::AnsiColor::Red, &describe(error));
+}
+
+/// An error with its causes, each said once.
+pub fn describe(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
@@ -43,7 +70,7 @@ pub fn error(error: &anyhow::Error) {
             text.push_str(&format!(": {cause}"));
         }
     }
-    message("error", anstyle::AnsiColor::Red, &text);
+    text
 }
 
 /// A remark on standard error.

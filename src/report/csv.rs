@@ -1,13 +1,13 @@
 //! Comma-separated values: one row per model, norm and bound.
 
-use super::{Report, Style};
+use super::comparison::{Change, Comparison};
+use super::{Report, Style, Symbols};
+use crate::numeric::Norm;
 
 /// The reports as CSV (RFC 4180) with a header. Numbers read back exactly; what is not known, or not
 /// finite, is an empty cell. `lower` is the proved lower bound of L in that norm.
 pub fn write(reports: &[Report], _: Style) -> String {
     let mut text = String::from("model,norm,bound,lower,upper,guarantee,best\n");
-    let number =
-        |x: Option<f64>| x.filter(|x| x.is_finite()).map_or(String::new(), |x| format!("{x:?}"));
     for report in reports {
         for norm in &report.norms {
             let best = norm.best();
@@ -28,6 +28,75 @@ pub fn write(reports: &[Report], _: Style) -> String {
         }
     }
     text
+}
+
+/// A comparison as CSV: the same columns, then those that compare with the baseline. The norms of
+/// layers are rows with the layer's name. A model that failed is a row with its error.
+pub fn compare(comparison: &Comparison, _: Style, _: Symbols) -> String {
+    let mut text =
+        String::from("model,norm,bound,layer,lower,upper,guarantee,best,ratio,change,error\n");
+    let mut push = |row: [String; 11]| {
+        text.push_str(&row.join(","));
+        text.push('\n');
+    };
+    for block in &comparison.blocks {
+        for &model in &block.order {
+            bounds(comparison, model, block.norm, &mut push);
+        }
+    }
+    for block in &comparison.blocks {
+        for &model in &block.order {
+            layers(comparison, model, block.norm, &mut push);
+        }
+    }
+    for (name, error) in comparison.failures() {
+        let mut row: [String; 11] = Default::default();
+        row[0] = quoted(name);
+        row[10] = quoted(error);
+        push(row);
+    }
+    text
+}
+
+fn bounds(comparison: &Comparison, model: usize, norm: Norm, push: &mut impl FnMut([String; 11])) {
+    let Some(report) = comparison.report(model, norm) else { return };
+    let best = report.best();
+    for certificate in &report.bounds {
+        let is_best = best.is_some_and(|b| std::ptr::eq(b, certificate));
+        let change = comparison.change(model, norm).filter(|_| is_best);
+        let ratio = comparison.bound_ratio(model, norm, certificate.id);
+        push([
+            quoted(&comparison.models[model].name),
+            norm.id().to_owned(),
+            certificate.id.to_owned(),
+            String::new(),
+            number(report.lower),
+            number(Some(certificate.upper)),
+            certificate.guarantee.id().to_owned(),
+            is_best.to_string(),
+            number(ratio.filter(|_| certificate.is_upper_bound())),
+            change.map_or("", Change::id).to_owned(),
+            String::new(),
+        ]);
+    }
+}
+
+fn layers(comparison: &Comparison, model: usize, norm: Norm, push: &mut impl FnMut([String; 11])) {
+    for (index, layer) in comparison.layers(model).unwrap_or_default().iter().enumerate() {
+        let mut row: [String; 11] = Default::default();
+        row[0] = quoted(&comparison.models[model].name);
+        row[1] = norm.id().to_owned();
+        row[3] = quoted(&layer.name);
+        row[5] = number(layer.norm(norm));
+        row[6] = "upper_bound".to_owned();
+        row[8] = number(comparison.layer_ratio(model, index, norm));
+        push(row);
+    }
+}
+
+/// A number that reads back exactly; nothing where it is not known or not finite.
+fn number(x: Option<f64>) -> String {
+    x.filter(|x| x.is_finite()).map_or(String::new(), |x| format!("{x:?}"))
 }
 
 fn quoted(field: &str) -> String {

@@ -1,7 +1,10 @@
-//! A Markdown table per model.
+//! Markdown: a table per model, or per norm of a comparison.
 
+use super::comparison::{Change, Comparison, ratio_text};
 use super::table::{DIGITS, Row, rows};
-use super::{Report, Style, number};
+use super::{NormReport, Report, Style, Symbols, number};
+use crate::bounds::REGISTRY;
+use crate::numeric::Norm;
 
 /// The reports as Markdown.
 pub fn write(reports: &[Report], _: Style) -> String {
@@ -39,4 +42,102 @@ fn cells(row: &Row) -> Vec<String> {
             Some(cell) => cell.text.clone(),
         })
         .collect()
+}
+
+/// A comparison as Markdown: a table per norm, one row per model.
+pub fn compare(comparison: &Comparison, _: Style, _: Symbols) -> String {
+    let mut text = String::new();
+    for block in &comparison.blocks {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&format!("### {}\n\n", block.norm));
+        text.push_str(&compared(comparison, block.norm, &block.order));
+    }
+    text.push_str(&layers(comparison));
+    let mut remarks = comparison.notes();
+    if let Some(name) = comparison.baseline_name().filter(|_| comparison.models.len() > 1) {
+        remarks.insert(0, format!(
+            "ratio is the least bound divided by that of {}; ↓ better, ↑ worse, ↓↓ and ↑↑ proved of L itself",
+            escaped(name)
+        ));
+    }
+    for remark in remarks {
+        text.push_str(&format!("\nNote: {remark}\n"));
+    }
+    for (name, error) in comparison.failures() {
+        text.push_str(&format!("\nFailed: {}: {}\n", escaped(name), escaped(error)));
+    }
+    text
+}
+
+fn compared(comparison: &Comparison, norm: Norm, order: &[usize]) -> String {
+    let names = comparison.short_names();
+    let reports: Vec<_> = order.iter().map(|&i| comparison.report(i, norm)).collect();
+    let known = |id: &str| reports.iter().flatten().any(|r| r.upper(id).is_some());
+    let bounds: Vec<_> = REGISTRY.iter().filter(|bound| known(bound.id())).collect();
+    let with_ratio = comparison.baseline.is_some() && order.len() > 1;
+    let mut header: Vec<String> = vec!["model".to_owned(), "L is at least".to_owned()];
+    header.extend(bounds.iter().map(|bound| bound.name().to_owned()));
+    header.extend(with_ratio.then(|| "ratio".to_owned()));
+    let mut text = format!("| {} |\n", header.join(" | "));
+    text.push_str(&format!("| --- |{}\n", " ---: |".repeat(header.len() - 1)));
+    for (&model, report) in order.iter().zip(reports) {
+        let mut row = vec![escaped(&names[model])];
+        row.push(match (&comparison.models[model].outcome, report) {
+            (Err(_), _) => "failed".to_owned(),
+            (_, report) => {
+                let lower = report.and_then(|r| r.lower);
+                lower.map_or(String::new(), |x| number::lower(x, DIGITS))
+            }
+        });
+        row.extend(bounds.iter().map(|bound| bound_cell(report, bound.id())));
+        if with_ratio {
+            let ratio = comparison.ratio(model, norm).map_or(String::new(), ratio_text);
+            let arrow = comparison.change(model, norm).map_or("", Change::arrows);
+            row.push(format!("{ratio} {arrow}").trim().to_owned());
+        }
+        text.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
+    text
+}
+
+fn bound_cell(report: Option<&NormReport>, id: &str) -> String {
+    let Some((report, upper)) = report.and_then(|r| Some((r, r.upper(id)?))) else {
+        return String::new();
+    };
+    let text = number::upper(upper, DIGITS);
+    let best = report.best().is_some_and(|best| best.upper == upper);
+    if best { format!("**{text}**") } else { text }
+}
+
+/// The norms of the layers with their ratios, where they were asked for.
+fn layers(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    let names = comparison.short_names();
+    let norms: Vec<Norm> = comparison.blocks.iter().map(|block| block.norm).collect();
+    let order = comparison.blocks.first().map_or(&[][..], |block| &block.order);
+    for &model in order {
+        for (index, layer) in comparison.layers(model).unwrap_or_default().iter().enumerate() {
+            if text.is_empty() {
+                let header: Vec<&str> = norms.iter().flat_map(|n| [n.id(), "ratio"]).collect();
+                text.push_str("\n### Norms of the layers\n\n| model | layer | ");
+                text.push_str(&format!("{} |\n", header.join(" | ")));
+                text.push_str(&format!("| --- | --- |{}\n", " ---: |".repeat(header.len())));
+            }
+            let mut row = vec![escaped(&names[model]), escaped(&layer.name)];
+            for &norm in &norms {
+                row.push(layer.norm(norm).map_or(String::new(), |x| number::upper(x, DIGITS)));
+                let ratio = comparison.layer_ratio(model, index, norm);
+                row.push(ratio.map_or(String::new(), ratio_text));
+            }
+            text.push_str(&format!("| {} |\n", row.join(" | ")));
+        }
+    }
+    text
+}
+
+/// Text for a cell: a bar would end it.
+fn escaped(text: &str) -> String {
+    text.replace('|', "\\|").replace(['\n', '\r'], " ")
 }

@@ -2,14 +2,19 @@
 //!
 //! Everything here is a pure function of a [`Report`]; nothing is printed.
 
+pub mod check;
+pub mod comparison;
 pub mod csv;
+pub mod decimal;
 pub mod json;
 pub mod markdown;
 pub mod number;
+pub mod plot;
 pub mod table;
 
 use crate::bounds::{Certificate, Problem};
 use crate::numeric::Norm;
+use comparison::Comparison;
 
 /// The answers for one network.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +64,8 @@ pub struct Format {
     pub about: &'static str,
     /// Writes the reports; with styles only where asked for.
     pub write: fn(&[Report], Style) -> String,
+    /// Writes a comparison of several models.
+    pub compare: fn(&Comparison, Style, Symbols) -> String,
 }
 
 /// Whether the text is for a terminal that shows colours, and how wide it is.
@@ -70,12 +77,22 @@ pub enum Style {
     Coloured,
 }
 
+/// Which characters a text may have, outside names that the user gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Symbols {
+    /// ASCII only.
+    Ascii,
+    /// Arrows and other symbols too.
+    Unicode,
+}
+
 /// All output formats, the default first.
+#[rustfmt::skip] // one line for each format
 pub const FORMATS: &[Format] = &[
-    Format { name: "table", about: "aligned, for reading", write: table::write },
-    Format { name: "json", about: "for programs; see docs/json.md", write: json::write },
-    Format { name: "csv", about: "one row per model, norm and bound", write: csv::write },
-    Format { name: "markdown", about: "for a page or a job summary", write: markdown::write },
+    Format { name: "table", about: "aligned, for reading", write: table::write, compare: comparison::table::write },
+    Format { name: "json", about: "for programs; see docs/json.md", write: json::write, compare: json::compare },
+    Format { name: "csv", about: "one row per model, norm and bound", write: csv::write, compare: csv::compare },
+    Format { name: "markdown", about: "for a page or a job summary", write: markdown::write, compare: markdown::compare },
 ];
 
 /// A line on the size of a network.

@@ -94,16 +94,26 @@ fn one(report: &Report, style: Style) -> String {
     if rows.iter().any(|row| row.name.ends_with('~')) {
         notes.push("~ marks estimates: nothing is proved of them".to_owned());
     }
-    if !notes.is_empty() {
-        text.push('\n');
-    }
+    text.push_str(&notes_text("note: ", &notes, DIM, style));
+    text
+}
+
+/// Remarks below a table, wrapped, each with a label; nothing where there are none.
+pub(super) fn notes_text(
+    label: &str,
+    notes: &[String],
+    with: anstyle::Style,
+    style: Style,
+) -> String {
+    let mut text = String::new();
+    let indent = " ".repeat(label.len());
     for note in notes {
-        let wrapped = textwrap::wrap(
-            &note,
-            textwrap::Options::new(78).initial_indent("note: ").subsequent_indent("      "),
-        );
-        for line in wrapped {
-            text.push_str(&format!("{}\n", styled(&line, DIM, style)));
+        if text.is_empty() {
+            text.push('\n');
+        }
+        let options = textwrap::Options::new(78).initial_indent(label).subsequent_indent(&indent);
+        for line in textwrap::wrap(note, options) {
+            text.push_str(&format!("{}\n", styled(&line, with, style)));
         }
     }
     text
@@ -171,12 +181,13 @@ fn ratio_text(ratio: f64) -> String {
     }
 }
 
-const BOLD: anstyle::Style = anstyle::Style::new().bold();
-const DIM: anstyle::Style = anstyle::Style::new().dimmed();
-const BEST: anstyle::Style =
+pub(super) const BOLD: anstyle::Style = anstyle::Style::new().bold();
+pub(super) const DIM: anstyle::Style = anstyle::Style::new().dimmed();
+pub(super) const BEST: anstyle::Style =
     anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Green)));
 
-fn styled(text: &str, with: anstyle::Style, style: Style) -> String {
+/// Text with a style, where styles are shown.
+pub(super) fn styled(text: &str, with: anstyle::Style, style: Style) -> String {
     match style {
         Style::Plain => text.to_owned(),
         Style::Coloured => format!("{with}{text}{with:#}"),

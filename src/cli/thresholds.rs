@@ -1,0 +1,304 @@
+//! What is to be checked: thresholds from the command line or from `lipbound.toml`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::arguments::{Selection, parse_selection, unknown};
+use crate::numeric::Norm;
+use crate::report::decimal::Decimal;
+
+/// The file that is looked for in the working directory.
+pub const FILE: &str = "lipbound.toml";
+
+/// A number with the text that the user wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Number {
+    /// As it was written.
+    pub text: String,
+    /// Its exact value.
+    pub value: Decimal,
+}
+
+/// The thresholds of some models, in the order of [`Norm::ALL`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Thresholds {
+    /// The largest number that a bound may have.
+    pub max: [Option<Number>; 3],
+    /// The percentage by which a bound may be above the earlier one.
+    pub increase: [Option<Number>; 3],
+    /// The bounds of which the least counts.
+    pub bounds: Option<Selection>,
+}
+
+/// All that is to be checked.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// For every model, where nothing more particular is said.
+    pub general: Thresholds,
+    /// For the models of a path or pattern.
+    pub particular: Vec<(PathBuf, Thresholds)>,
+    /// The report to which percentages refer.
+    pub against: Option<PathBuf>,
+}
+
+/// Reads the number of `--max`.
+pub fn parse_max(text: &str) -> Result<Number, String> {
+    Ok(Number { text: text.trim().to_owned(), value: text.parse()? })
+}
+
+/// Reads the percentage of `--max-increase`.
+pub fn parse_percent(text: &str) -> Result<Number, String> {
+    let number = text.trim().strip_suffix('%').ok_or_else(|| {
+        format!("found {text:?}, expected a percentage such as 10% (with the percent sign)")
+    })?;
+    Ok(Number { text: text.trim().to_owned(), value: number.parse()? })
+}
+
+impl Policy {
+    /// The thresholds for a model: those of its path, then those of patterns, the longest first, then
+    /// the general ones.
+    pub fn of(&self, model: &str) -> Thresholds {
+        let path = std::path::absolute(model).unwrap_or_else(|_| PathBuf::from(model));
+        let fits = |pattern: &Path| {
+            pattern == path
+                || glob::Pattern::new(&pattern.to_string_lossy())
+                    .is_ok_and(|pattern| pattern.matches_path(&path))
+        };
+        let mut found: Vec<_> = self.particular.iter().filter(|(p, _)| fits(p)).collect();
+        found
+            .sort_by_key(|(pattern, _)| (*pattern != path, usize::MAX - pattern.as_os_str().len()));
+        let mut thresholds = Thresholds::default();
+        for more in found.into_iter().map(|(_, more)| more).chain([&self.general]) {
+            for i in 0..Norm::ALL.len() {
+                fill(&mut thresholds.max[i], &more.max[i]);
+                fill(&mut thresholds.increase[i], &more.increase[i]);
+            }
+            fill(&mut thresholds.bounds, &more.bounds);
+        }
+        thresholds
+    }
+
+    /// Reads a file of thresholds. Paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// What is wrong with the file, and where.
+    pub fn read(path: &Path) -> anyhow::Result<Policy> {
+        let shown = path.display().to_string();
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        policy(&text, folder).map_err(|error| {
+            let line = text[..error.at.min(text.len())].matches('\n').count() + 1;
+            anyhow::anyhow!("{shown}: line {line}: {}", error.message)
+        })
+    }
+}
+
+fn fill<T: Clone>(slot: &mut Option<T>, more: &Option<T>) {
+    if slot.is_none() {
+        slot.clone_from(more);
+    }
+}
+
+/// A mistake in the file: where, and what.
+struct Mistake {
+    at: usize,
+    message: String,
+}
+
+type Key<'a> = Spanned<DeString<'a>>;
+type Value<'a> = Spanned<DeValue<'a>>;
+
+fn mistake<T>(value: &Spanned<T>, message: impl Into<String>) -> Mistake {
+    Mistake { at: value.span().start, message: message.into() }
+}
+
+fn policy(text: &str, folder: &Path) -> Result<Policy, Mistake> {
+    let table = DeTable::parse(text).map_err(|error| Mistake {
+        at: error.span().map_or(0, |span| span.start),
+        message: format!("not TOML: {}", error.message()),
+    })?;
+    let mut policy = Policy::default();
+    for (key, value) in table.get_ref() {
+        match &*key.get_ref().clone() {
+            "against" => policy.against = Some(folder.join(string(value, "the path of a report")?)),
+            "model" => {
+                for (pattern, value) in entries(value, "a table for each model")? {
+                    let path = folder.join(&**pattern.get_ref());
+                    let path = std::path::absolute(&path).unwrap_or(path);
+                    let mut thresholds = Thresholds::default();
+                    for (key, value) in entries(value, "a table of thresholds")? {
+                        if !thresholds.set(key, value)? {
+                            return Err(unknown_key(key, &["max", "max-increase", "bounds"]));
+                        }
+                    }
+                    policy.particular.push((path, thresholds));
+                }
+            }
+            _ => {
+                if !policy.general.set(key, value)? {
+                    let known = ["max", "max-increase", "bounds", "model", "against"];
+                    return Err(unknown_key(key, &known));
+                }
+            }
+        }
+    }
+    Ok(policy)
+}
+
+impl Thresholds {
+    /// Sets what a key says; `false` where it is none of these.
+    fn set(&mut self, key: &Key<'_>, value: &Value<'_>) -> Result<bool, Mistake> {
+        match &*key.get_ref().clone() {
+            "bounds" => {
+                let text = string(value, "best, all, or a list such as \"k5,k_sdp\"")?;
+                let bounds = parse_selection(text).map_err(|e| mistake(value, e))?;
+                self.bounds = Some(bounds);
+            }
+            "max" => {
+                for (norm, value) in entries(value, "a number for each norm, as in max.linf = 50")?
+                {
+                    let text = number(value)?;
+                    let number = parse_max(text).map_err(|e| mistake(value, e))?;
+                    self.max[index(norm)?] = Some(number);
+                }
+            }
+            "max-increase" => match value.get_ref() {
+                DeValue::String(text) => {
+                    let number = parse_percent(text).map_err(|e| mistake(value, e))?;
+                    self.increase = [Some(number.clone()), Some(number.clone()), Some(number)];
+                }
+                _ => {
+                    let expected = "\"10%\", or a percentage for each norm";
+                    for (norm, value) in entries(value, expected)? {
+                        let text = string(value, "a percentage such as \"10%\"")?;
+                        let number = parse_percent(text).map_err(|e| mistake(value, e))?;
+                        self.increase[index(norm)?] = Some(number);
+                    }
+                }
+            },
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn index(norm: &Key<'_>) -> Result<usize, Mistake> {
+    let known: Vec<&str> = Norm::ALL.iter().map(|norm| norm.id()).collect();
+    let name: &str = norm.get_ref();
+    known
+        .iter()
+        .position(|known| *known == name)
+        .ok_or_else(|| mistake(norm, unknown("norm", name, &known, "")))
+}
+
+fn unknown_key(key: &Key<'_>, known: &[&str]) -> Mistake {
+    mistake(key, unknown("key", key.get_ref(), known, ""))
+}
+
+fn entries<'a>(value: &'a Value<'a>, expected: &str) -> Result<&'a DeTable<'a>, Mistake> {
+    value.get_ref().as_table().ok_or_else(|| wrong_type(value, expected))
+}
+
+fn string<'a>(value: &'a Value<'a>, expected: &str) -> Result<&'a str, Mistake> {
+    value.get_ref().as_str().ok_or_else(|| wrong_type(value, expected))
+}
+
+/// The text of a number, so that nothing is rounded.
+fn number<'a>(value: &'a Value<'a>) -> Result<&'a str, Mistake> {
+    match value.get_ref() {
+        DeValue::Integer(integer) if integer.radix() == 10 => Ok(integer.as_str()),
+        DeValue::Float(float) => Ok(float.as_str()),
+        DeValue::String(text) => Ok(text),
+        _ => Err(wrong_type(value, "a decimal number")),
+    }
+}
+
+fn wrong_type(value: &Value<'_>, expected: &str) -> Mistake {
+    let found = value.get_ref().type_str();
+    mistake(value, format!("found a value of type {found}, expected {expected}"))
+}
+
+/// The thresholds of the command line, or those of the file.
+///
+/// # Errors
+/// A file that cannot be used; no thresholds at all.
+pub fn policy_of(
+    norms: &[Norm],
+    max: Option<&Number>,
+    increase: Option<&Number>,
+    config: Option<&Path>,
+) -> anyhow::Result<Policy> {
+    if max.is_none() && increase.is_none() {
+        return match config {
+            Some(path) => Policy::read(path),
+            None if Path::new(FILE).exists() => Policy::read(Path::new(FILE)),
+            None => bail!(
+                "no threshold to check: give --norm and --max, or --max-increase and --against, or write them into {FILE} (docs/ci.md)"
+            ),
+        };
+    }
+    let mut policy = Policy::default();
+    for (i, norm) in Norm::ALL.iter().enumerate() {
+        if norms.contains(norm) {
+            policy.general.max[i] = max.cloned();
+            policy.general.increase[i] = increase.cloned();
+        }
+    }
+    Ok(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Policy, policy};
+    use std::path::Path;
+
+    fn read(text: &str) -> Policy {
+        policy(text, Path::new("")).unwrap_or_else(|error| panic!("{}", error.message))
+    }
+
+    #[test]
+    fn the_more_particular_threshold_counts() {
+        let policy = read(
+            "max.l2 = 20\nmax.linf = 1_000.50\nmax-increase = '5%'\n\
+             [model.'nets/*.npz'.max]\nl2 = 15\n[model.'nets/small*.npz'.max]\nl2 = 12\n\
+             [model.'nets/small1.npz']\nmax.l2 = '10'\nbounds = 'k5'\n",
+        );
+        let l2 = |model: &str| policy.of(model).max[1].clone().map(|number| number.text);
+        assert_eq!(l2("other.npz").as_deref(), Some("20"));
+        assert_eq!(l2("nets/a.npz").as_deref(), Some("15"));
+        assert_eq!(l2("./nets/small2.npz").as_deref(), Some("12"));
+        assert_eq!(l2("nets/small1.npz").as_deref(), Some("10"));
+        let one = policy.of("nets/small1.npz");
+        assert_eq!(one.max[2].clone().map(|n| n.value), "1000.5".parse().ok());
+        assert!(one.bounds.is_some() && one.increase[0].is_some() && one.max[0].is_none());
+    }
+
+    #[test]
+    fn mistakes_name_place_and_remedy() {
+        let error = |text: &str| match policy(text, Path::new("")) {
+            Ok(_) => panic!("{text} was read"),
+            Err(error) => error.message,
+        };
+        for (text, expected) in [
+            ("maxx.l2 = 1", "unknown key maxx (did you mean max?)"),
+            ("max.l3 = 1", "unknown norm l3; known are l1, l2, linf"),
+            ("max = 1", "as in max.linf = 50"),
+            ("max.l2 = true", "expected a decimal number"),
+            ("max.l2 = nan", "expected a number"),
+            ("max.l2 = -1", "not below 0"),
+            ("max.l2 = 0x10", "expected a decimal number"),
+            ("max-increase = 10", "\"10%\""),
+            ("max-increase = '10'", "with the percent sign"),
+            ("bounds = 'k6'", "unknown bound k6"),
+            ("[model.a]\nmxa.l2 = 1", "known are max, max-increase, bounds"),
+            ("model = 1", "a table for each model"),
+            ("max.l2 = ", "not TOML"),
+        ] {
+            assert!(error(text).contains(expected), "{text}: {}", error(text));
+        }
+    }
+}
