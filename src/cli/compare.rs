@@ -88,9 +88,6 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
         None => first(&models, order),
     };
     let comparison = Comparison::new(models, number, order);
-    if let Some(path) = &arguments.comparing.plot {
-        super::plot::save(path, &comparison)?;
-    }
     let format = FORMATS.iter().find(|format| format.name == arguments.format);
     let Some(format) = format else { bail!("unknown format {}", arguments.format) };
     match &arguments.output {
@@ -105,6 +102,10 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
             output::error(&anyhow::anyhow!("{error}"));
         }
         outcome = Outcome::Incomplete;
+    }
+    // After the report, which must not be lost where the picture cannot be written.
+    if let Some(path) = &arguments.comparing.plot {
+        super::plot::save(path, &comparison)?;
     }
     Ok(outcome)
 }
