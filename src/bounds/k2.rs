@@ -2,8 +2,9 @@
 
 use ndarray::{Array2, Axis};
 
-use super::k::{absolute_norm_up, enumerate};
+use super::enumerate::enumerate;
 use super::k5;
+use super::perturbation::absolute_norm_up;
 use super::products::Products;
 use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound};
 use crate::network::{Chain, LinearMap, Slopes};

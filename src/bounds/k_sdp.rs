@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
-use super::k::perturbation_up;
 use super::k5;
+use super::perturbation::perturbation_up;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, max_up};
@@ -47,7 +47,8 @@ dual is enclosed entry by entry and shown positive semidefinite with all roundin
 /// Beyond this number of neurons the multipliers come from a closed form.
 const LARGEST: usize = 2000;
 
-/// Rows that are solved side by side; fixed, so that the result does not depend on the threads.
+/// Rows that are solved side by side, after the first one, which is alone because the others stop at
+/// its bound; fixed, so that the result does not depend on the threads.
 const WAVE: usize = 4;
 
 /// The evidence for a bound: enough to check it without the solver.
@@ -240,16 +241,14 @@ impl<'a> Task<'a> {
         let mut order: Vec<usize> = (0..k5.len()).collect();
         order.sort_by(|&i, &j| k5[j].total_cmp(&k5[i]).then(i.cmp(&j)));
         let (mut best, mut problems, mut given_up) = (0.0, Vec::new(), 0);
-        for (done, wave) in order.chunks(WAVE).enumerate() {
+        let (first, others) = order.split_at(order.len().min(1));
+        let mut done = 0;
+        for wave in std::iter::once(first).chain(others.chunks(WAVE)) {
             self.problem.options().progress.say(|| {
                 let so_far = self.problem.scaled_up(best);
-                format!(
-                    "Ksdp {}: {} of {} rows, {so_far:.6} so far",
-                    self.norm,
-                    done * WAVE,
-                    k5.len()
-                )
+                format!("Ksdp {}: {done} of {} rows, {so_far:.6} so far", self.norm, k5.len())
             });
+            done += wave.len();
             let open: Vec<usize> = wave.iter().copied().filter(|&i| k5[i] > best).collect();
             if self.stopped() && !problems.is_empty() {
                 // What is left keeps its K5.

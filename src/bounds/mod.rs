@@ -9,11 +9,15 @@ pub mod k4;
 pub mod k5;
 pub mod k_sdp;
 pub mod k_star;
+pub mod l;
 pub mod lower;
 
+pub mod enumerate;
+mod perturbation;
 mod pool_hull;
 pub mod problem;
 pub mod products;
+pub mod search;
 
 pub use certificate::{Certificate, Guarantee};
 pub use problem::{Options, Problem, Progress, Stop};
@@ -65,7 +69,7 @@ pub struct Refusal(pub String);
 
 /// All bounds, in the order in which they are reported.
 pub const REGISTRY: &[&dyn Bound] =
-    &[&k_star::KStar, &k1::K1, &k2::K2, &k3::K3, &k4::K4, &k5::K5, &k_sdp::KSdp, &k::K];
+    &[&k_star::KStar, &k1::K1, &k2::K2, &k3::K3, &k4::K4, &k5::K5, &k_sdp::KSdp, &k::K, &l::L];
 
 /// The bound with the given id.
 pub fn find(id: &str) -> Option<&'static dyn Bound> {

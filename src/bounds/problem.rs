@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use ndarray::{Array2, s};
 
@@ -16,12 +17,14 @@ use crate::numeric::rounding::scale_up;
 pub struct Options {
     /// The largest depth for which K4 walks its `2^depth` subsets.
     pub k4_depth_limit: usize,
-    /// The largest number of hidden neurons for which K enumerates all `2^neurons` slopes.
-    pub enumeration_limit: usize,
     /// The bytes that the products of the maps may take.
     pub memory_limit: usize,
     /// How many points the search of a lower bound looks at.
     pub samples: usize,
+    /// The time after which each search for an exact value ends with what it has proved.
+    pub time_limit: Option<Duration>,
+    /// The number of parts after which it does so.
+    pub node_limit: usize,
     /// Whether estimates, of which nothing is proved, are wanted too.
     pub estimates: bool,
     /// Tells long computations to end with what they have proved so far.
@@ -76,9 +79,10 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             k4_depth_limit: 20,
-            enumeration_limit: 24,
             memory_limit: 8 << 30,
             samples: 2000,
+            time_limit: None,
+            node_limit: usize::MAX,
             estimates: false,
             stop: Stop::default(),
             progress: Progress::default(),

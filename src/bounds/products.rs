@@ -14,7 +14,7 @@
 //! vector, and none depends on the order in which the product was formed, so a transposed product has
 //! the same error.
 
-use super::k::absolute_norm_up;
+use super::perturbation::absolute_norm_up;
 use crate::network::{Chain, LinearMap, Slopes};
 use crate::numeric::product::DotError;
 use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};

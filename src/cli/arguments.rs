@@ -6,6 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::compare::Comparing;
+use super::region::{Limits, Region};
 use crate::bounds::REGISTRY;
 use crate::io::{Layout, ReadOptions};
 use crate::network::Activation;
@@ -161,9 +162,6 @@ pub struct Compute {
     /// The largest depth for which K4 sums over its 2^depth subsets
     #[arg(long, value_name = "LAYERS", default_value_t = 20)]
     pub k4_depth_limit: usize,
-    /// The largest number of hidden neurons for which K is found by enumeration
-    #[arg(long, value_name = "NEURONS", default_value_t = 24)]
-    pub enumeration_limit: usize,
     /// The number of threads (default: one per processor); it does not change the results
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
@@ -176,6 +174,10 @@ pub struct Compute {
     /// Write the report to a file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub region: Region,
+    #[command(flatten)]
+    pub limits: Limits,
     #[command(flatten)]
     pub comparing: Comparing,
     #[command(flatten)]

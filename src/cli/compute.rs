@@ -88,7 +88,8 @@ impl Session {
     fn options(&self, arguments: &Compute) -> Options {
         Options {
             k4_depth_limit: arguments.k4_depth_limit,
-            enumeration_limit: arguments.enumeration_limit,
+            time_limit: arguments.limits.time_limit,
+            node_limit: arguments.limits.node_limit,
             estimates: arguments.estimates,
             ..self.defaults()
         }
@@ -141,6 +142,7 @@ pub(super) fn report_of(
     session: &Session,
 ) -> anyhow::Result<Report> {
     let lowered = lower(network, source, &arguments.outputs, &arguments.reading)?;
+    let lowered = arguments.region.restrict(lowered).with_context(|| source.display())?;
     let problem = Problem::new(lowered, session.options(arguments));
     let norms = &arguments.norm.0;
     let lowers: Vec<Option<f64>> = if arguments.no_lower {
@@ -203,6 +205,11 @@ pub(super) fn norm_report(
         if wanted {
             add(&mut report, bound, problem);
         }
+    }
+    // The search for L may have found a better point than the sampling.
+    let searched = report.bounds.iter().filter(|c| c.id == "l").filter_map(|c| c.lower);
+    if let Some(lower) = &mut report.lower {
+        *lower = searched.fold(*lower, f64::max);
     }
     report
 }

@@ -13,6 +13,7 @@ mod inspect;
 mod manual;
 mod output;
 mod plot;
+mod region;
 mod thresholds;
 mod verify;
 

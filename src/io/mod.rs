@@ -10,6 +10,7 @@ pub mod keras;
 pub mod nnet;
 pub mod npy;
 pub mod npz;
+pub mod numbers;
 pub mod onnx;
 pub mod pytorch;
 pub mod safetensors;

@@ -1,9 +1,10 @@
 //! The activation functions: their names and parameters.
 //!
-//! [`table`] has the certified slopes, values and derivatives, [`fast`] the unverified evaluation,
-//! [`text`] the names and descriptions.
+//! [`table`] has the certified slopes, values and derivatives, [`lines`] linear bounds on an interval,
+//! [`fast`] the unverified evaluation, [`text`] the names and descriptions.
 
 pub mod fast;
+pub mod lines;
 pub mod table;
 pub mod text;
 
@@ -12,6 +13,8 @@ mod table_tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::numeric::Interval;
 
 /// A function of one variable that is applied to every component.
 ///
@@ -215,6 +218,57 @@ impl Activation {
             A::Elu { alpha } => *alpha == 0.0,
             _ => false,
         }
+    }
+
+    /// Where the slope jumps, as enclosures of the points, for a piecewise linear function; none for
+    /// the others.
+    pub fn kinks(&self) -> Vec<Interval> {
+        match self {
+            Activation::Prelu { .. } => vec![Interval::ZERO],
+            _ if self.is_piecewise_linear() => {
+                self.derivative_turnings().into_iter().map(|turning| turning.at).collect()
+            }
+            _ => vec![],
+        }
+    }
+
+    /// An enclosure of the slopes at the inner points of `x`: as [`Activation::derivative`], but a kink
+    /// at an end of `x` does not count.
+    pub fn slopes_inside(&self, x: Interval) -> Interval {
+        if *self == Activation::Relu && x.lo < x.hi {
+            let least = f64::from(u8::from(x.lo >= 0.0));
+            return Interval { lo: least, hi: f64::from(u8::from(x.hi > 0.0)) };
+        }
+        let exact = |k: &Interval| k.lo == k.hi;
+        if x.lo < x.hi && self.is_piecewise_linear() && self.kinks().iter().all(exact) {
+            // Kinks are floating-point numbers, so every straight piece inside of x has a point in the
+            // interval between the neighbours of its ends.
+            let (lo, hi) = (x.lo.next_up(), x.hi.next_down());
+            return self.derivative(if lo <= hi { Interval { lo, hi } } else { x });
+        }
+        self.derivative(x)
+    }
+
+    /// The slope and an enclosure of the intercept of the straight piece that contains `x`; `None` where
+    /// there is more than one piece, or the function is not piecewise linear.
+    pub fn piece(&self, x: Interval) -> Option<(f64, Interval)> {
+        if *self == Activation::Identity {
+            return Some((1.0, Interval::ZERO));
+        }
+        let slope = self.slopes_inside(x);
+        if *self == Activation::Relu {
+            return (slope.lo == slope.hi).then_some((slope.lo, Interval::ZERO));
+        }
+        if !self.is_piecewise_linear() || slope.lo != slope.hi {
+            return None;
+        }
+        // The piece ends at a kink next to x, at which the value is known best.
+        let kinks = self.kinks();
+        let below = kinks.iter().filter(|k| k.hi <= x.lo).max_by(|a, b| a.lo.total_cmp(&b.lo));
+        let above = kinks.iter().filter(|k| k.lo >= x.hi).min_by(|a, b| a.lo.total_cmp(&b.lo));
+        let end = below.or(above).filter(|k| k.lo == k.hi)?.lo;
+        let value = self.value(Interval::point(end));
+        Some((slope.lo, value - Interval::point(end).scale(slope.lo)))
     }
 
     /// Checks the parameters; the message names the parameter, its value and what is allowed.

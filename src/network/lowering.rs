@@ -8,7 +8,7 @@
 use super::layers::{AffineMap, Lowered};
 use super::linear_map::LinearMap;
 use super::slopes::{Diagonal, Slopes, Windows};
-use super::{Activation, Chain, LayerError, Network, size};
+use super::{Activation, Chain, InputBox, LayerError, Network, size};
 use crate::numeric::rounding::{add_up, mul_up, scale_down, scale_up};
 use crate::numeric::{Csr, Grid, Interval, Matrix};
 
@@ -22,6 +22,8 @@ pub struct LoweredNetwork {
     pub biases: Vec<Vec<Interval>>,
     /// The nonlinear functions, one for each of the chain's slopes.
     pub stages: Vec<Stage>,
+    /// The inputs that are considered; `None` for all. The slopes of the chain hold for these.
+    pub input: Option<InputBox>,
 }
 
 /// One nonlinearity of a [`LoweredNetwork`].
@@ -152,7 +154,7 @@ impl<'a> Lowering<'a> {
         let last = last.unwrap_or_else(|| identity(self.sizes[output]));
         maps.push(last.linear);
         biases.push(last.bias);
-        LoweredNetwork { chain: Chain::new(maps, slopes), biases, stages }
+        LoweredNetwork { chain: Chain::new(maps, slopes), biases, stages, input: None }
     }
 
     /// Fills in the values of a depth that are affine in the current state.

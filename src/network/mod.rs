@@ -2,10 +2,12 @@
 
 pub mod activation;
 pub mod chain;
+pub mod input_box;
 pub mod layers;
 pub mod linear_map;
 pub mod lowering;
 pub mod pooling;
+pub mod ranges;
 pub mod slopes;
 pub mod tensor;
 
@@ -13,6 +15,7 @@ use std::sync::Arc;
 
 pub use activation::Activation;
 pub use chain::Chain;
+pub use input_box::InputBox;
 pub use layers::Layer;
 pub use linear_map::LinearMap;
 pub use lowering::LoweredNetwork;

@@ -54,7 +54,12 @@ impl LoweredNetwork {
             biases.push(map.bias);
         }
         let slopes = stages.iter().map(Stage::slopes).collect();
-        LoweredNetwork { chain: Chain::new(maps, slopes), biases, stages }
+        LoweredNetwork {
+            chain: Chain::new(maps, slopes),
+            biases,
+            stages,
+            input: self.input.clone(),
+        }
     }
 
     /// Emits the stages of one pooling behind `map`; returns what is left to be applied.

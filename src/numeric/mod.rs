@@ -6,8 +6,10 @@
 
 pub mod conv_norm;
 pub mod decompose;
+pub mod dyadic;
 pub mod grid;
 pub mod interval;
+pub mod lp;
 pub mod matrix;
 pub mod product;
 pub mod rounding;

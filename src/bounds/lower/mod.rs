@@ -6,7 +6,7 @@
 //! it exists, with slopes in the enclosed intervals, in each of its neighbourhoods.
 
 mod search;
-mod verify;
+pub(super) mod verify;
 
 use super::Problem;
 use crate::numeric::Norm;

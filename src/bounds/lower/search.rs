@@ -5,9 +5,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use crate::network::LoweredNetwork;
 use crate::network::lowering::Stage;
-use crate::numeric::Norm;
+use crate::network::{InputBox, LoweredNetwork};
+use crate::numeric::{Interval, Norm};
 
 /// Candidates that are handed on for verification, and from which the local search starts.
 const KEPT: usize = 3;
@@ -70,7 +70,7 @@ enum Pattern {
 
 impl<'a> Model<'a> {
     fn new(network: &'a LoweredNetwork) -> Model<'a> {
-        let middle = |b: &Vec<crate::numeric::Interval>| b.iter().map(|i| i.midpoint()).collect();
+        let middle = |b: &Vec<Interval>| b.iter().map(|i| i.midpoint()).collect();
         Model {
             network,
             biases: network.biases.iter().map(middle).collect(),
@@ -87,9 +87,13 @@ impl<'a> Model<'a> {
     }
 
     /// Start number `i`: a Gaussian point, at one of several scales (the scale at which the first
-    /// layer's biases matter, and others around it), or one of a few special ones.
+    /// layer's biases matter, and others around it), or one of a few special ones. In a box: its
+    /// centre, then points anywhere and corners.
     fn sample(&self, i: usize) -> Vec<f64> {
         let n = self.network.chain.inputs();
+        if let Some(input) = &self.network.input {
+            return sample_in(input, i);
+        }
         match i {
             0 => return vec![1.0; n],
             1 => return vec![-1.0; n],
@@ -158,13 +162,16 @@ impl<'a> Model<'a> {
                 let reach = (failures + 3).min(gains.len());
                 gains[rng.random_range(0..reach)]
             });
-            let candidate = match flip {
+            let mut candidate = match flip {
                 Some((r, k)) => at.across(self, r, k, &x),
                 None => {
                     let width = scale * 10f64.powf(rng.random_range(-3.0..0.0));
                     x.iter().map(|&v| v + width * gaussian(&mut rng)).collect()
                 }
             };
+            if let Some(input) = &self.network.input {
+                input.nearest(&mut candidate);
+            }
             let there = self.at(&candidate);
             let moved = there.jacobian(self);
             let value = size(&moved, norm);
@@ -265,6 +272,23 @@ impl Pattern {
                 out
             }
         }
+    }
+}
+
+/// Point number `i` of a box.
+fn sample_in(input: &InputBox, i: usize) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(i as u64);
+    let corner = i.is_multiple_of(3);
+    let mut place = |side: &Interval| {
+        let t: f64 = rng.random();
+        let t = if corner { t.round() } else { t };
+        (side.lo + t * (side.hi - side.lo)).clamp(side.lo, side.hi)
+    };
+    let sides = input.sides().iter();
+    if i == 0 {
+        sides.map(|side| side.midpoint()).collect()
+    } else {
+        sides.map(&mut place).collect()
     }
 }
 

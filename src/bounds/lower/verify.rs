@@ -1,9 +1,9 @@
 //! The norm of the Jacobian at a point, rounded down.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView1, Axis};
 
-use crate::network::LinearMap;
 use crate::network::lowering::{LoweredNetwork, Stage};
+use crate::network::{Chain, LinearMap};
 use crate::numeric::rounding::{add_down, add_up, max_up, mul_up, sqrt_up, sub_down};
 use crate::numeric::spectral::{spectral_norm_down, spectral_norm_up};
 use crate::numeric::{Grid, Interval, Norm};
@@ -20,6 +20,19 @@ pub fn jacobian_norm_down(network: &LoweredNetwork, x: &[f64], norm: Norm) -> f6
         ball = ball.sloped(choice).mapped(&maps[r]);
     }
     ball.norm_down(norm)
+}
+
+/// Lower and upper bounds of the norm of the product of a chain for slopes in the given intervals,
+/// without the powers of two of the maps; tight where the intervals are points.
+pub fn norm_of(chain: &Chain, slopes: &[Vec<(f64, f64)>], norm: Norm) -> (f64, f64) {
+    let maps = chain.maps();
+    let mut ball = Ball::of(&maps[maps.len() - 1]);
+    for (r, layer) in slopes.iter().enumerate().rev() {
+        let (alpha, beta) = layer.iter().copied().unzip();
+        let d = crate::network::Diagonal::new(alpha, beta);
+        ball = ball.scaled(d.centre(), d.radius()).mapped(&maps[r]);
+    }
+    (ball.norm_down(norm), ball.norm_up(norm))
 }
 
 /// The slopes of one stage near a point, for the transposed Jacobian.
@@ -181,16 +194,38 @@ impl Ball {
             Norm::Linf => largest_sum(Axis(0)),
             Norm::L1 => largest_sum(Axis(1)),
             Norm::L2 => {
-                let error = self.radius.as_ref().map_or(0.0, |r| {
-                    let sums = |axis| {
-                        let lanes = r.lanes(axis).into_iter();
-                        lanes.map(|lane| lane.iter().copied().fold(0.0, add_up)).fold(0.0, max_up)
-                    };
-                    let crude = sqrt_up(mul_up(sums(Axis(0)), sums(Axis(1))));
-                    if crude > 1e-6 { crude.min(spectral_norm_up(r.view())) } else { crude }
-                });
-                sub_down(spectral_norm_down(self.centre.view()), error).max(0.0)
+                sub_down(spectral_norm_down(self.centre.view()), self.radius_l2_up()).max(0.0)
             }
         }
+    }
+
+    /// An upper bound of the norm of the transpose of every matrix in the ball.
+    fn norm_up(&self, norm: Norm) -> f64 {
+        let largest_sum = |axis: Axis| {
+            let sum = |(lane, values): (usize, ArrayView1<'_, f64>)| {
+                values.iter().enumerate().fold(0.0, |sum, (i, &x)| {
+                    let index = if axis == Axis(0) { [i, lane] } else { [lane, i] };
+                    let e = self.radius.as_ref().map_or(0.0, |r| r[index]);
+                    add_up(sum, add_up(x.abs(), e))
+                })
+            };
+            self.centre.lanes(axis).into_iter().enumerate().map(sum).fold(0.0, max_up)
+        };
+        match norm {
+            Norm::Linf => largest_sum(Axis(0)),
+            Norm::L1 => largest_sum(Axis(1)),
+            Norm::L2 => add_up(spectral_norm_up(self.centre.view()), self.radius_l2_up()),
+        }
+    }
+
+    fn radius_l2_up(&self) -> f64 {
+        self.radius.as_ref().map_or(0.0, |r| {
+            let sums = |axis| {
+                let lanes = r.lanes(axis).into_iter();
+                lanes.map(|lane| lane.iter().copied().fold(0.0, add_up)).fold(0.0, max_up)
+            };
+            let crude = sqrt_up(mul_up(sums(Axis(0)), sums(Axis(1))));
+            if crude > 1e-6 { crude.min(spectral_norm_up(r.view())) } else { crude }
+        })
     }
 }

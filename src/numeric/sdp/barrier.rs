@@ -9,7 +9,7 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
 
 use super::Objective;
-use super::dense::Factor;
+use super::dense::{Factor, lower_half_of_product, symmetric_product};
 use super::reduce::Reduced;
 use crate::numeric::product::multiply;
 
@@ -28,6 +28,7 @@ pub(super) struct Program<'a> {
 /// The barrier's gradient of `log det M + ...` and the Hessian of its negative.
 pub(super) struct Derivatives {
     pub gradient: Vec<f64>,
+    /// Its lower half.
     pub hessian: Array2<f64>,
     /// `S^-1`.
     pub inverse: Array2<f64>,
@@ -115,7 +116,7 @@ impl<'a> Program<'a> {
                 for (mut row, &l) in scaled.axis_iter_mut(Axis(0)).zip(lambda) {
                     row *= -0.25 / l;
                 }
-                multiply(self.reduced.tail.mid.view(), scaled.view())
+                symmetric_product(&self.reduced.tail.mid, &scaled)
             }
         }
     }
@@ -234,7 +235,8 @@ impl<'a> Program<'a> {
         // diag(1/lambda) + diag(1/lambda) P^T Q / 2.
         let mut q = multiply(x.slice(s![.., first..]), self.reduced.tail.mid.view());
         q *= &(&inverse * 0.5);
-        let mut own = multiply(self.tail_transposed.view(), q.slice(s![first.., ..]));
+        let below = q.slice(s![first.., ..]).as_standard_layout().into_owned();
+        let mut own = lower_half_of_product(&self.tail_transposed, &below);
         own *= &(&inverse * 0.5).insert_axis(Axis(1));
         let mut diagonal = own.diag_mut();
         diagonal += &inverse;

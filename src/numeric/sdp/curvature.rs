@@ -3,6 +3,7 @@
 use ndarray::{Array1, Array2, Axis, s};
 
 use super::barrier::{Program, add_layer};
+use super::dense::symmetric_product;
 use crate::numeric::product::multiply;
 
 impl Program<'_> {
@@ -25,7 +26,7 @@ impl Program<'_> {
         let weighted = |f: &dyn Fn(f64, f64) -> f64| {
             let weights = lambda.iter().zip(along).map(|(&l, &d)| f(l, d));
             let scaled = self.tail_transposed() * &Array1::from_iter(weights).insert_axis(Axis(1));
-            multiply(reduced.tail.mid.view(), scaled.view())
+            symmetric_product(&reduced.tail.mid, &scaled)
         };
         let tail = s![reduced.first.., reduced.first..];
         if self.inputs() > 0 {

@@ -38,9 +38,11 @@ mod path;
 mod reduce;
 mod solver;
 mod start;
+mod warm;
 
 pub use certificate::certify;
-pub use solver::{bound, bound_until, fast_bound};
+pub use solver::{bound, bound_from, bound_until, fast_bound};
+pub use warm::Start;
 
 /// A chain of matrices with the slope intervals between them.
 #[derive(Debug, Clone)]
@@ -79,10 +81,28 @@ pub struct SdpBound {
     pub upper: f64,
     /// The multipliers that [`certify`] accepts with this value.
     pub multipliers: Multipliers,
+    /// A lower estimate of the optimum of the relaxation, from the duality gap at a central point.
+    /// It holds up to rounding and is not verified; 0 where the solver found no central point.
+    pub estimate: f64,
+    /// Where related problems start with [`bound_from`]: inside of the constraints, while the
+    /// multipliers of a solved problem lie almost on their boundary.
+    pub inner: Start,
     /// The number of Newton steps.
     pub iterations: usize,
-    /// Whether the solver reached its accuracy, or the level that was enough, before it was stopped.
+    /// Whether the solver reached its goal before it was stopped.
     pub converged: bool,
+}
+
+/// How far a problem is solved.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Goal {
+    /// To the optimum.
+    Optimum,
+    /// To the optimum, or to any bound of at most this level.
+    AtMost(f64),
+    /// Only until it is known whether a bound of at most this level exists: what a branch and bound
+    /// asks of a node. If not, the bound is the one at hand, and its `estimate` is above the level.
+    Decide(f64),
 }
 
 /// Why there is no bound.

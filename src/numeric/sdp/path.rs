@@ -13,11 +13,32 @@ const TOLERANCE: f64 = 2e-8;
 /// The Newton steps after which the solver gives up and keeps its best point.
 const STEP_LIMIT: usize = 300;
 
+/// The relative gap down to which the inner point follows the path. Children of a branch and bound
+/// took the fewest steps from there among gaps of 0.003 to 1.
+const INNER_GAP: f64 = 0.1;
+
+/// While the path has not been reached and the objective is at most `EAGER_RANGE` times the level
+/// that is enough, the first `EAGER_STEPS` steps aim at the point of the path whose gap is the level
+/// over `EAGER_SHARE`, instead of the nearest point at the same objective. That takes a sixth of the
+/// steps over the 784 columns of a trained network; from farther away it does not converge.
+const EAGER_STEPS: usize = 30;
+const EAGER_RANGE: f64 = 8.0;
+const EAGER_SHARE: f64 = 4.0;
+
 /// The Newton decrement below which a point counts as central.
 const CENTRAL: f64 = 0.9;
 
 /// The share of the way to the boundary that a step along the path takes.
 const LONG_STEP: f64 = 0.8;
+
+/// Where to stop, in terms of the objective.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    /// An objective of at most this is enough.
+    pub level: f64,
+    /// Whether to stop once the optimum is estimated to be above the level.
+    pub decide: bool,
+}
 
 /// Where the solver ended.
 pub(super) struct Path {
@@ -25,6 +46,8 @@ pub(super) struct Path {
     pub z: Vec<f64>,
     /// A feasible point farther inside.
     pub inner: Vec<f64>,
+    /// A lower estimate of the optimum.
+    pub estimate: f64,
     pub iterations: usize,
     pub converged: bool,
 }
@@ -33,22 +56,24 @@ pub(super) struct Path {
 ///
 /// Each step computes one Hessian. At a central point, the step is a Newton step together with one
 /// along the tangent of the path in `mu`, as far as feasibility allows; elsewhere it is a damped
-/// Newton step towards the nearest point of the path. An objective of at most `level` is enough.
+/// Newton step towards the nearest point of the path.
 pub(super) fn follow_path(
     program: &Program<'_>,
     start: Vec<f64>,
-    level: f64,
+    target: Target,
     stop: &dyn Fn() -> bool,
 ) -> Path {
     let cost = program.cost();
-    let mut path = Path { inner: start.clone(), z: start, iterations: 0, converged: false };
+    let mut path =
+        Path { inner: start.clone(), z: start, estimate: 0.0, iterations: 0, converged: false };
+
     let Some(mut factor) = program.factor(&path.z) else {
         return path;
     };
     let (mut found_path, mut guess) = (false, 0.7);
     while path.iterations < STEP_LIMIT && !stop() {
         let value = dot(&cost, &path.z);
-        if value <= level {
+        if value <= target.level {
             path.converged = true;
             break;
         }
@@ -60,12 +85,26 @@ pub(super) fn follow_path(
         if weight <= 0.0 {
             weight = program.parameter() / value;
         }
+        let eager = !found_path && !target.decide && path.iterations <= EAGER_STEPS;
+        if eager && value <= EAGER_RANGE * target.level {
+            weight = weight.max(EAGER_SHARE * program.parameter() / target.level);
+        }
         let decrement = directions.decrement(weight);
         let gap = program.parameter() / (weight * value);
         let central = decrement < CENTRAL;
         found_path |= central;
-        if central && gap > 0.1 {
-            path.inner.clone_from(&path.z);
+        if central {
+            if gap > INNER_GAP {
+                path.inner.clone_from(&path.z);
+            }
+            // A Newton step of decrement below one gives a point of the dual problem with the gap
+            // mu (parameter + decrement sqrt(parameter)).
+            let excess = 1.0 + decrement / program.parameter().sqrt();
+            path.estimate = path.estimate.max(value * (1.0 - gap * excess));
+            if target.decide && path.estimate > target.level {
+                path.converged = true;
+                break;
+            }
         }
         let next = if central {
             let last = gap < TOLERANCE;

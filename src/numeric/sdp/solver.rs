@@ -2,10 +2,11 @@
 
 use super::barrier::Program;
 use super::certificate::Verifier;
-use super::path::{Path, follow_path};
+use super::path::{Path, Target, follow_path};
 use super::reduce::{Reduced, reduce};
 use super::start::{balance, feasible_start};
-use super::{Multipliers, Objective, Problem, SdpBound, SdpError};
+use super::warm::{Start, warm_start};
+use super::{Goal, Multipliers, Objective, Problem, SdpBound, SdpError};
 
 /// A certified bound of the objective, at the optimum of the relaxation.
 ///
@@ -19,7 +20,7 @@ pub fn bound(
     objective: Objective,
     stop: &dyn Fn() -> bool,
 ) -> Result<SdpBound, SdpError> {
-    bound_until(problem, objective, 0.0, stop)
+    solve(problem, objective, None, Goal::Optimum, stop)
 }
 
 /// As [`bound`], but content with any bound of at most `enough`: for the maximum over several rows,
@@ -33,14 +34,54 @@ pub fn bound_until(
     enough: f64,
     stop: &dyn Fn() -> bool,
 ) -> Result<SdpBound, SdpError> {
-    run(problem, objective, true, |program, start| {
+    solve(problem, objective, None, Goal::AtMost(enough), stop)
+}
+
+/// As [`bound`], starting from the `inner` point of a related problem: one of the same chain whose
+/// slope intervals contain those of this one (the parent in a branch and bound), or another output
+/// row of it. From any other point of this shape it is a guess, and where that cannot be made
+/// feasible, the start is that of [`bound`]. The start changes the time, not the optimum.
+///
+/// # Errors
+/// As [`bound`].
+pub fn bound_from(
+    problem: &Problem,
+    objective: Objective,
+    start: &Start,
+    goal: Goal,
+    stop: &dyn Fn() -> bool,
+) -> Result<SdpBound, SdpError> {
+    solve(problem, objective, Some(start), goal, stop)
+}
+
+fn solve(
+    problem: &Problem,
+    objective: Objective,
+    start: Option<&Start>,
+    goal: Goal,
+    stop: &dyn Fn() -> bool,
+) -> Result<SdpBound, SdpError> {
+    let (level, decide) = match goal {
+        Goal::Optimum => (0.0, false),
+        Goal::AtMost(level) => (level, false),
+        Goal::Decide(level) => (level, true),
+    };
+    run(problem, objective, |program| {
         // A little below, so that rounding upwards does not miss it; nothing depends on it.
-        let scaled = 0.999_999 * enough * 2f64.powi(-program.reduced.exponent);
+        let scaled = 0.999_999 * level * 2f64.powi(-program.reduced.exponent);
         let level = match objective {
             Objective::Spectral => scaled * scaled,
             Objective::Row(_) => scaled,
         };
-        follow_path(program, start, level, stop)
+        let target = Target { level, decide };
+        if let Some(warm) = start.and_then(|start| warm_start(program, start)) {
+            let path = follow_path(program, warm, target, stop);
+            if path.converged || stop() {
+                return Some(path);
+            }
+        }
+        let cold = feasible_start(program, true)?;
+        Some(follow_path(program, cold, target, stop))
     })
 }
 
@@ -50,31 +91,34 @@ pub fn bound_until(
 /// # Errors
 /// As [`bound`].
 pub fn fast_bound(problem: &Problem, objective: Objective) -> Result<SdpBound, SdpError> {
-    run(problem, objective, false, |program, start| Path {
-        z: tightened(program, &start),
-        inner: start,
-        iterations: 0,
-        converged: true,
+    run(problem, objective, |program| {
+        let start = feasible_start(program, false)?;
+        let z = tightened(program, &start);
+        Some(Path { z, inner: start, estimate: 0.0, iterations: 0, converged: true })
     })
 }
 
 fn run(
     problem: &Problem,
     objective: Objective,
-    central: bool,
-    solver: impl FnOnce(&Program<'_>, Vec<f64>) -> Path,
+    solver: impl FnOnce(&Program<'_>) -> Option<Path>,
 ) -> Result<SdpBound, SdpError> {
     let reduced = reduce(problem, objective)?;
     let verifier = Verifier::new(&reduced, objective);
     if reduced.vanishes() {
         let zeros = vec![0.0; 1 + reduced.neurons() + reduced.inputs.len()];
-        let multipliers = expand(problem, objective, &reduced, &zeros);
-        return Ok(SdpBound { upper: 0.0, multipliers, iterations: 0, converged: true });
+        return Ok(SdpBound {
+            upper: 0.0,
+            multipliers: expand(problem, objective, &reduced, &zeros),
+            estimate: 0.0,
+            inner: Start::at(problem, objective, &reduced, &zeros),
+            iterations: 0,
+            converged: true,
+        });
     }
     let program = Program::new(&reduced, objective);
-    let start = feasible_start(&program, central)
-        .ok_or(SdpError::NotCertified("no feasible multipliers to start from"))?;
-    let mut path = solver(&program, start);
+    let mut path =
+        solver(&program).ok_or(SdpError::NotCertified("no feasible multipliers to start from"))?;
     if !path.converged {
         path.z = tightened(&program, &path.z);
     }
@@ -124,9 +168,15 @@ fn certify_path(
         let multipliers = expand(problem, objective, reduced, &z);
         let valid = z.iter().all(|x| x.is_finite() && *x >= 0.0);
         if let Some(upper) = valid.then(|| verifier.verify(&multipliers)).flatten() {
+            let estimate = match objective {
+                Objective::Spectral => path.estimate.sqrt(),
+                Objective::Row(_) => path.estimate,
+            };
             return Some(SdpBound {
                 upper,
                 multipliers,
+                estimate: (estimate * 2f64.powi(reduced.exponent)).min(upper),
+                inner: Start::at(problem, objective, reduced, &path.inner),
                 iterations: path.iterations,
                 converged: path.converged,
             });

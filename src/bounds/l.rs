@@ -1,0 +1,86 @@
+//! L: the Lipschitz constant itself, by branch and bound.
+
+use super::search::regions::search;
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use crate::numeric::Norm;
+use crate::numeric::rounding::{scale_down, scale_up};
+
+documented_bound! { L, "\
+The Lipschitz constant itself, over the whole space or a box.
+
+# Definition
+L = sup ||J(x)|| over the inputs x (of a box) at which the network is differentiable: the largest norm
+over the linear regions that the network really has. K also counts combinations of slopes that occur at
+no input.
+
+# Source
+M. Jordan and A. Dimakis, \"Exactly computing the local Lipschitz constant of ReLU networks\", NeurIPS 2020
+(the problem; a mixed-integer program there); A. Bhowmick, M. D'Souza and G. Raghavan, \"LipBaB: computing
+exact Lipschitz constant of ReLU networks\", ICANN 2021 (branch and bound). The search here is this
+program's.
+
+# Holds for
+l1, l2, linf; piecewise linear activations exactly, max-poolings written out with ReLUs; smooth
+activations only on a box, where the interval narrows for as long as the search runs.
+
+# Order
+L <= K <= every other bound.
+
+# Cost
+Best-first search over sets of inputs, each bounded by K5 and Ksdp of the slopes that are possible on it.
+Exponential in the worst case; --time-limit and --node-limit end it, and what is printed then is an
+interval that holds.
+
+# Rounding
+Ranges of arguments, K5 and Ksdp are rounded outwards. A region is dropped only where exact integer
+arithmetic shows that it has no inner point. The lower end is the norm of the Jacobian at a point,
+rounded down.
+" }
+
+impl Bound for L {
+    fn id(&self) -> &'static str {
+        "l"
+    }
+
+    fn name(&self) -> &'static str {
+        "L"
+    }
+
+    fn documentation(&self) -> &'static str {
+        DOCUMENTATION
+    }
+
+    fn cost(&self, problem: &Problem, _: Norm) -> Cost {
+        if problem.entries() > LARGEST {
+            return Cost::Refused(Refusal(format!(
+                "the search for L needs dense matrices, and {} weights are too many; K5 is an upper bound of it",
+                problem.entries()
+            )));
+        }
+        if problem.chain().neurons() <= CHEAP { Cost::Cheap } else { Cost::Expensive }
+    }
+
+    fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
+        if let Cost::Refused(refusal) = self.cost(problem, norm) {
+            return Err(refusal);
+        }
+        let explicit;
+        let network = if problem.chain().has_pool() {
+            explicit = problem.network().clone().with_explicit_pools();
+            &explicit
+        } else {
+            problem.network()
+        };
+        let outcome = search(problem, network, norm);
+        let exponent = network.chain.exponent();
+        let (lower, upper) =
+            (scale_down(outcome.lower, exponent), scale_up(outcome.upper, exponent));
+        Ok(outcome.certificate(self.id(), norm, lower, upper))
+    }
+}
+
+/// Networks with more weights are not searched.
+const LARGEST: usize = 1 << 24;
+
+/// The number of undecided neurons up to which the search is part of the default set.
+const CHEAP: usize = 12;

@@ -1,0 +1,188 @@
+//! Best-first branch and bound.
+//!
+//! A search knows a proved lower bound of the largest value (the *incumbent*) and keeps the parts of
+//! the problem that may hold a larger one in a queue, the most promising first. Whenever it ends, by
+//! itself or because it is stopped, the largest value lies between the incumbent and the largest bound
+//! of a part.
+
+pub mod ascent;
+pub mod expansion;
+pub mod halfspace;
+pub mod regions;
+pub mod relaxation;
+pub mod slopes;
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+
+use super::{Certificate, Guarantee, Options};
+use crate::numeric::Norm;
+use crate::numeric::rounding::max_up;
+
+/// Parts that are split side by side; fixed, so that the result does not depend on the threads.
+const WAVE: usize = 32;
+
+/// A part is done with when its bound exceeds the incumbent by no more than this, relatively: the
+/// interval of a finished search is narrower than 1e-9.
+const TOLERANCE: f64 = 5e-10;
+
+/// A problem that can be split into parts.
+pub trait Tree: Sync {
+    /// A part of the problem.
+    type Node: Send + Sync;
+
+    /// Splits a part, given the incumbent; parts whose bounds are at most [`enough`] of it need not be
+    /// bounded any better.
+    fn split(&self, node: &Self::Node, known: f64) -> Split<Self::Node>;
+}
+
+/// What became of a part.
+#[derive(Debug)]
+pub struct Split<N> {
+    /// The parts that are left, each with a proved upper bound of its values.
+    pub open: Vec<(f64, N)>,
+    /// A proved upper bound of everything that is done with.
+    pub settled: f64,
+    /// A proved lower bound of the largest value of the whole problem.
+    pub found: f64,
+}
+
+impl<N> Default for Split<N> {
+    fn default() -> Split<N> {
+        Split { open: Vec::new(), settled: 0.0, found: 0.0 }
+    }
+}
+
+impl<N> Split<N> {
+    /// Adds a part with its bound: to the open ones where that is above what is enough.
+    pub fn add(&mut self, bound: f64, known: f64, node: impl FnOnce() -> N) {
+        if bound <= enough(known) {
+            self.settled = max_up(self.settled, bound);
+        } else {
+            self.open.push((bound, node()));
+        }
+    }
+}
+
+/// The bound at which a part is done with.
+pub fn enough(known: f64) -> f64 {
+    known * (1.0 + TOLERANCE)
+}
+
+/// How a search ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// A proved lower bound of the largest value.
+    pub lower: f64,
+    /// A proved upper bound.
+    pub upper: f64,
+    /// The parts that were split.
+    pub nodes: usize,
+    /// The parts that are left.
+    pub open: usize,
+}
+
+impl Outcome {
+    /// The quantity `id`, known to lie between two numbers, with a remark on the search.
+    pub fn certificate(&self, id: &'static str, norm: Norm, lower: f64, upper: f64) -> Certificate {
+        let name = if id == "k" { "K" } else { "L" };
+        let how = if self.open == 0 { "" } else { "; the search was stopped" };
+        Certificate {
+            lower: Some(lower),
+            guarantee: Guarantee::Enclosure,
+            note: Some(format!(
+                "{name} {norm}: {} parts searched, {} left{how}",
+                self.nodes, self.open
+            )),
+            ..Certificate::upper_bound(id, norm, upper)
+        }
+    }
+}
+
+struct Entry<N> {
+    bound: f64,
+    number: usize,
+    node: N,
+}
+
+impl<N> PartialEq for Entry<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<N> Eq for Entry<N> {}
+
+impl<N> PartialOrd for Entry<N> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<N> Ord for Entry<N> {
+    /// The largest bound first, the older of two equal ones.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bound.total_cmp(&other.bound).then(other.number.cmp(&self.number))
+    }
+}
+
+/// Searches from the given parts and incumbent; `what` names the search where its progress is shown, and
+/// `scale` turns its numbers into those of the user.
+pub fn best_first<T: Tree>(
+    tree: &T,
+    roots: Split<T::Node>,
+    known: f64,
+    options: &Options,
+    progress: impl Fn(&Outcome) -> String,
+) -> Outcome {
+    let start = Instant::now();
+    let mut queue = BinaryHeap::new();
+    let mut outcome =
+        Outcome { lower: known.max(roots.found), upper: roots.settled, nodes: 0, open: 0 };
+    let mut settled = roots.settled;
+    let mut number = 0;
+    let mut push = |queue: &mut BinaryHeap<Entry<T::Node>>, bound: f64, node: T::Node| {
+        number += 1;
+        queue.push(Entry { bound, number, node });
+    };
+    roots.open.into_iter().for_each(|(bound, node)| push(&mut queue, bound, node));
+    loop {
+        let top = queue.peek().map_or(0.0, |entry| entry.bound);
+        outcome.upper = max_up(max_up(settled, top), outcome.lower);
+        outcome.open = queue.len();
+        let late = options.time_limit.is_some_and(|limit| start.elapsed() >= limit);
+        if top <= enough(outcome.lower) {
+            outcome.open = 0;
+            return outcome;
+        }
+        if late || outcome.nodes >= options.node_limit || options.stop.is_set() {
+            return outcome;
+        }
+        options.progress.say(|| progress(&outcome));
+        let mut wave = Vec::with_capacity(WAVE);
+        while wave.len() < WAVE {
+            match queue.pop() {
+                Some(entry) if entry.bound > enough(outcome.lower) => wave.push(entry),
+                Some(entry) => {
+                    settled = max_up(settled, entry.bound);
+                    break;
+                }
+                None => break,
+            }
+        }
+        outcome.nodes += wave.len();
+        let splits: Vec<Split<T::Node>> =
+            wave.par_iter().map(|entry| tree.split(&entry.node, outcome.lower)).collect();
+        for (entry, split) in wave.into_iter().zip(splits) {
+            outcome.lower = outcome.lower.max(split.found);
+            // A part is never larger than the whole: the smaller bound holds.
+            settled = max_up(settled, split.settled.min(entry.bound));
+            for (bound, node) in split.open {
+                push(&mut queue, bound.min(entry.bound), node);
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The search for K: over the ends of the slope intervals, neuron by neuron.
+
+use std::sync::Arc;
+
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+
+use super::ascent::ascend;
+use super::expansion::{Interval, Layers};
+use super::relaxation::Relaxation;
+use super::{Outcome, Split, Tree, best_first, enough};
+use crate::bounds::Problem;
+use crate::bounds::lower::verify::norm_of;
+use crate::bounds::perturbation::perturbation_up;
+use crate::network::Chain;
+use crate::numeric::Norm;
+use crate::numeric::sdp::Start;
+
+/// Which end of its slope interval a neuron has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Either,
+    Alpha,
+    Beta,
+}
+
+/// A part of the search: one row of the Jacobian (in l2 all of them), and the ends that are fixed.
+#[derive(Debug, Clone)]
+pub struct Node {
+    row: usize,
+    ends: Vec<End>,
+    /// The neuron that is fixed next: its layer and number.
+    branch: (usize, usize),
+    /// Where the relaxations of its parts start.
+    start: Option<Arc<Start>>,
+}
+
+/// What the nodes have in common.
+pub struct SlopeTree {
+    chain: Chain,
+    layers: Layers,
+    slopes: Vec<Vec<Interval>>,
+    norm: Norm,
+    relaxation: Relaxation,
+}
+
+/// Lower and upper bounds of K without the powers of two of the maps. The chain has no pools.
+pub fn search(problem: &Problem, norm: Norm) -> Outcome {
+    let tree = SlopeTree::new(problem, norm);
+    let roots = tree.roots();
+    let say = |outcome: &Outcome| progress("K", norm, outcome, &|x: f64| problem.scaled_up(x));
+    best_first(&tree, roots, 0.0, problem.options(), say)
+}
+
+/// A line on how far a search is; `scaled` turns its numbers into those of the user.
+pub fn progress(name: &str, norm: Norm, outcome: &Outcome, scaled: &dyn Fn(f64) -> f64) -> String {
+    format!(
+        "{name} {norm}: between {:.6} and {:.6}, {} parts, {} open",
+        scaled(outcome.lower),
+        scaled(outcome.upper),
+        outcome.nodes,
+        outcome.open
+    )
+}
+
+impl SlopeTree {
+    fn new(problem: &Problem, norm: Norm) -> SlopeTree {
+        let chain = problem.oriented(norm).chain.clone();
+        let intervals = |s: &crate::network::Slopes| {
+            let ends =
+                s.diagonal().map(|d| d.alpha().iter().copied().zip(d.beta().iter().copied()));
+            ends.map_or_else(Vec::new, Iterator::collect)
+        };
+        let slopes: Vec<Vec<Interval>> = chain.slopes().iter().map(intervals).collect();
+        let layers = Layers::new(&chain);
+        let norm = if norm == Norm::L2 { Norm::L2 } else { Norm::Linf };
+        let perturbation = perturbation_up(&chain, norm).radius;
+        let relaxation = Relaxation::new(layers.weights.clone(), norm, perturbation);
+        SlopeTree { chain, layers, slopes, norm, relaxation }
+    }
+
+    /// One node for each row, those with the largest bounds first in the ascent.
+    fn roots(&self) -> Split<Node> {
+        let rows = if self.norm == Norm::L2 { 1 } else { self.layers.outputs() };
+        let neurons = self.slopes.iter().map(Vec::len).sum();
+        let found = (0..rows)
+            .into_par_iter()
+            .map(|row| {
+                let (_, slopes) = ascend(&self.layers, &self.slopes, row, self.norm);
+                let points: Vec<Vec<Interval>> =
+                    slopes.iter().map(|layer| layer.iter().map(|&x| (x, x)).collect()).collect();
+                norm_of(&self.chain, &points, self.norm).0
+            })
+            .reduce(|| 0.0, f64::max);
+        let mut split = Split { found, ..Split::default() };
+        for row in 0..rows {
+            self.consider(row, vec![End::Either; neurons], None, found, &mut split);
+        }
+        split
+    }
+
+    fn narrowed(&self, ends: &[End]) -> Vec<Vec<Interval>> {
+        let mut end = ends.iter();
+        let mut fixed = |&(a, b): &Interval| match end.next() {
+            Some(End::Alpha) => (a, a),
+            Some(End::Beta) => (b, b),
+            _ => (a, b),
+        };
+        self.slopes.iter().map(|layer| layer.iter().map(&mut fixed).collect()).collect()
+    }
+
+    /// Bounds a part and adds it to the split.
+    fn consider(
+        &self,
+        row: usize,
+        ends: Vec<End>,
+        start: Option<&Arc<Start>>,
+        known: f64,
+        split: &mut Split<Node>,
+    ) {
+        let slopes = self.narrowed(&ends);
+        let rows: Vec<usize> =
+            if self.norm == Norm::L2 { (0..self.layers.outputs()).collect() } else { vec![row] };
+        let expansion = self.layers.expand(&slopes, &rows, self.norm);
+        let mut bound = expansion.largest();
+        let Some(branch) = expansion.most_influential() else {
+            let chain = match self.norm {
+                Norm::L2 => &self.chain,
+                _ => &self.chain.select_outputs(&[row]),
+            };
+            // No neuron that is left has any influence: take the middle of its interval.
+            let (down, up) = norm_of(chain, &slopes, self.norm);
+            split.settled = split.settled.max(up.min(bound));
+            split.found = split.found.max(down);
+            return;
+        };
+        let mut next = None;
+        if bound > enough(known) {
+            let (relaxed, inner) = self.relaxation.bound(&slopes, row, known, start);
+            bound = bound.min(relaxed);
+            next = inner;
+        }
+        split.add(bound, known, || Node { row, ends, branch, start: next });
+    }
+}
+
+impl Tree for SlopeTree {
+    type Node = Node;
+
+    fn split(&self, node: &Node, known: f64) -> Split<Node> {
+        let (layer, neuron) = node.branch;
+        let index = self.slopes[..layer].iter().map(Vec::len).sum::<usize>() + neuron;
+        let mut split = Split::default();
+        for end in [End::Alpha, End::Beta] {
+            let mut ends = node.ends.clone();
+            ends[index] = end;
+            self.consider(node.row, ends, node.start.as_ref(), known, &mut split);
+        }
+        split
+    }
+}

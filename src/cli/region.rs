@@ -1,0 +1,117 @@
+//! The inputs on which a network is bounded: `--box`, or `--center` and `--radius`.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::io::numbers::read_table;
+use crate::network::{InputBox, LoweredNetwork};
+
+/// On which inputs. All of them, where nothing is said.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Inputs")]
+pub struct Region {
+    /// Bound on the box LO <= x_j <= HI instead of everywhere; a FILE has a row LO, HI for each input
+    #[arg(long = "box", value_name = "LO,HI|FILE", allow_hyphen_values = true)]
+    pub sides: Option<String>,
+    /// The centre of a box, a number or a FILE (npy, JSON, text) with one for each input
+    #[arg(
+        long,
+        value_name = "X|FILE",
+        requires = "radius",
+        conflicts_with = "sides",
+        allow_hyphen_values = true
+    )]
+    pub center: Option<String>,
+    /// How far each input of the box may be from the centre
+    #[arg(long, value_name = "R", requires = "center")]
+    pub radius: Option<f64>,
+}
+
+impl Region {
+    /// The network on these inputs.
+    ///
+    /// # Errors
+    /// A file that cannot be read, ends in the wrong order, or another number of inputs.
+    pub fn restrict(&self, network: LoweredNetwork) -> anyhow::Result<LoweredNetwork> {
+        match self.input_box(network.chain.inputs())? {
+            None => Ok(network),
+            Some(input) => network.on_box(&input).map_err(anyhow::Error::msg),
+        }
+    }
+
+    fn input_box(&self, inputs: usize) -> anyhow::Result<Option<InputBox>> {
+        if let Some(text) = &self.sides {
+            let ends = match pair(text) {
+                Some(ends) => vec![ends; inputs],
+                None => {
+                    let table = file(text, 2, "--box takes LO,HI or a file")?;
+                    if table.nrows() != inputs {
+                        bail!(
+                            "--box {text}: found {} rows, but the model has {inputs} inputs",
+                            table.nrows()
+                        );
+                    }
+                    table.outer_iter().map(|row| (row[0], row[1])).collect()
+                }
+            };
+            let made = InputBox::new(&ends).map_err(anyhow::Error::msg);
+            return Ok(Some(made.with_context(|| format!("--box {text}"))?));
+        }
+        let (Some(text), Some(radius)) = (&self.center, self.radius) else { return Ok(None) };
+        let center = match text.parse::<f64>() {
+            Ok(x) => vec![x; inputs],
+            Err(_) => {
+                let table = file(text, inputs, "--center takes a number or a file")?;
+                if table.nrows() != 1 {
+                    bail!("--center {text}: found {} points, expected one", table.nrows());
+                }
+                table.row(0).to_vec()
+            }
+        };
+        let made = InputBox::around(&center, radius).map_err(anyhow::Error::msg);
+        Ok(Some(made.with_context(|| format!("--center {text} --radius {radius}"))?))
+    }
+}
+
+/// The numbers of `LO,HI`.
+fn pair(text: &str) -> Option<(f64, f64)> {
+    let (lo, hi) = text.split_once(',')?;
+    Some((lo.trim().parse().ok()?, hi.trim().parse().ok()?))
+}
+
+fn file(text: &str, columns: usize, expected: &str) -> anyhow::Result<ndarray::Array2<f64>> {
+    let path = Path::new(text);
+    if !path.exists() {
+        bail!("{expected}; found {text}, which is neither");
+    }
+    Ok(read_table(path, columns)?)
+}
+
+/// When the searches for exact values end.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Searches (K and L)")]
+pub struct Limits {
+    /// End each search after this time (such as 30, 1.5m or 2h) with the interval proved so far
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub time_limit: Option<std::time::Duration>,
+    /// End each search after this number of parts
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    pub node_limit: usize,
+}
+
+fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[number.len()..] {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        unit => return Err(format!("found the unit {unit}, expected ms, s, m or h")),
+    };
+    let seconds =
+        number.parse::<f64>().map_err(|_| format!("found {text}, expected a time such as 30s"))?;
+    std::time::Duration::try_from_secs_f64(seconds * factor)
+        .map_err(|_| format!("found {text}, expected a time that is not negative"))
+}

@@ -1,0 +1,140 @@
+//! Arrays of numbers that are not models: boxes, centres, inputs.
+
+use std::path::Path;
+
+use ndarray::{Array2, ArrayD, Ix1, Ix2};
+
+use super::error::ReadError;
+use super::{npy, source};
+use crate::network::tensor::show_shape;
+
+/// Reads a table of numbers with `columns` columns: an NPY file, a JSON array of numbers or of rows, or
+/// text with one row per line, separated by commas or spaces (`#` begins a remark). A single row of the
+/// right length is a table of one row; with one column, so is every list of numbers.
+///
+/// # Errors
+/// A file that cannot be read, that holds something else, or a shape that does not fit.
+pub fn read_table(path: &Path, columns: usize) -> Result<Array2<f64>, ReadError> {
+    let input = source::load(path)?;
+    let bytes: &[u8] = &input.bytes;
+    let array = if bytes.starts_with(b"\x93NUMPY") {
+        npy::read_tensor(&input)?
+    } else {
+        let failed = |reason: String| ReadError::new(input.file.clone(), reason);
+        let text = std::str::from_utf8(bytes).map_err(|_| {
+            failed(
+                "found bytes that are no text, expected an NPY file, JSON or lines of numbers"
+                    .into(),
+            )
+        })?;
+        parse(text).map_err(failed)?
+    };
+    let shape = show_shape(array.shape());
+    let misfit = || {
+        ReadError::new(
+            input.file.clone(),
+            format!("found numbers of shape {shape}, expected rows of {columns}"),
+        )
+    };
+    let table = match array.ndim() {
+        // A row, or a column.
+        1 if columns == 1 || array.len() == columns => {
+            let row = array.into_dimensionality::<Ix1>().map_err(|_| misfit())?;
+            let rows = row.len() / columns.max(1);
+            Array2::from_shape_vec((rows, columns), row.to_vec()).map_err(|_| misfit())?
+        }
+        2 => array.into_dimensionality::<Ix2>().map_err(|_| misfit())?,
+        // A batch of tensors: each is one row.
+        n if n > 2 => {
+            let rows = array.shape()[0];
+            let flat: Vec<f64> = array.iter().copied().collect();
+            Array2::from_shape_vec((rows, flat.len() / rows.max(1)), flat).map_err(|_| misfit())?
+        }
+        _ => return Err(misfit()),
+    };
+    if table.ncols() != columns || table.is_empty() {
+        return Err(misfit());
+    }
+    if let Some(((i, j), x)) = table.indexed_iter().find(|(_, x)| !x.is_finite()) {
+        return Err(ReadError::new(
+            input.file,
+            format!("found {x} in row {i}, column {j}, expected finite numbers"),
+        ));
+    }
+    Ok(table)
+}
+
+fn parse(text: &str) -> Result<ArrayD<f64>, String> {
+    if text.trim_start().starts_with('[') {
+        if let Ok(row) = serde_json::from_str::<Vec<f64>>(text) {
+            return Ok(ArrayD::from_shape_vec(vec![row.len()], row).unwrap_or_default());
+        }
+        let rows: Vec<Vec<f64>> = serde_json::from_str(text)
+            .map_err(|e| format!("not a JSON array of numbers or of rows of numbers: {e}"))?;
+        return rectangular(rows);
+    }
+    let mut rows = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default();
+        let fields = line.split(|c: char| c == ',' || c == ';' || c.is_whitespace());
+        let row: Result<Vec<f64>, String> = fields
+            .filter(|field| !field.is_empty())
+            .map(|field| {
+                let failed = |_| format!("line {}: found {field}, expected a number", number + 1);
+                field.parse::<f64>().map_err(failed)
+            })
+            .collect();
+        let row = row?;
+        if !row.is_empty() {
+            rows.push(row);
+        }
+    }
+    rectangular(rows)
+}
+
+fn rectangular(rows: Vec<Vec<f64>>) -> Result<ArrayD<f64>, String> {
+    let columns = rows.first().map_or(0, Vec::len);
+    if let Some((i, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != columns) {
+        return Err(format!("row {i} has {} numbers, row 0 has {columns}", row.len()));
+    }
+    let shape = if rows.len() == 1 { vec![columns] } else { vec![rows.len(), columns] };
+    let shape = if columns == 1 { vec![rows.len()] } else { shape };
+    let flat: Vec<f64> = rows.into_iter().flatten().collect();
+    ArrayD::from_shape_vec(shape, flat).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn table(text: &str, columns: usize) -> Result<Array2<f64>, String> {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(text.as_bytes()).expect("written");
+        read_table(file.path(), columns).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn tables_in_text_and_json() {
+        let two = ndarray::arr2(&[[1.0, 2.0], [3.0, 4.5]]);
+        assert_eq!(table("1, 2\n# remark\n3 4.5\n", 2), Ok(two.clone()));
+        assert_eq!(table("[[1, 2], [3, 4.5]]", 2), Ok(two));
+        assert_eq!(table("[1, 2, 3]", 3).map(|t| t.dim()), Ok((1, 3)));
+        assert_eq!(table("1\n2\n3\n", 1).map(|t| t.dim()), Ok((3, 1)));
+    }
+
+    #[test]
+    fn what_is_no_table_is_an_error() {
+        for (text, said) in [
+            ("1 2\n3\n", "row 1 has 1 numbers, row 0 has 2"),
+            ("1 x\n", "line 1: found x, expected a number"),
+            ("1 2 3\n", "expected rows of 2"),
+            ("nan 1\n", "found NaN in row 0, column 0"),
+            ("[[1, 2], 3]", "not a JSON array"),
+            ("", "expected rows of 2"),
+        ] {
+            let error = table(text, 2).expect_err(text);
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+}
