@@ -132,6 +132,20 @@ fn thresholds_come_from_a_file() {
 }
 
 #[test]
+fn folders_may_have_any_name() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("a[b]*")).expect("a folder");
+    folder.write("a[b]*/m.json", &program::model(2.0));
+    folder.write("a[b]*/lipbound.toml", "max.l1 = 1\n[model.'*.json']\nmax.l1 = 3\n");
+    let config = ["--config", "a[b]*/lipbound.toml"];
+    let named = stdout(folder.run(&[&["check", "a[b]*/m.json"], &config[..]].concat()));
+    assert!(named.contains("within 3"), "{named}");
+    let mut inside = program::command(&folder.path("a[b]*"));
+    let all = stdout(inside.arg("check").output().expect("it runs"));
+    assert!(all.contains("m.json") && all.contains("within 3"), "{all}");
+}
+
+#[test]
 fn mistakes_on_the_command_line_are_explained() {
     for (arguments, expected) in [
         (&["x2-l1.json", "--max", "3"][..], "--norm"),

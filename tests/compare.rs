@@ -118,6 +118,8 @@ fn reports_of_several_machines_become_one() {
     compute("epoch2.json", "k5", "d.json");
     let table = stdout(folder.run(&["compare", "b.json", "d.json", "--baseline", "d.json"]));
     assert!(table.contains("epoch2.json (d.json)"), "{table}");
+    let merged = stdout(folder.run(&["compare", "b.json", "c.json"]));
+    assert!(merged.contains("with the same name are put together"), "{merged}");
     assert!(table.contains("0.667 vv"), "{table}");
     folder.write("broken.json", r#"{"schema": "lipbound-report/1", "reports": 1}"#);
     assert_eq!(folder.run(&["compare", "a.json", "broken.json"]).status.code(), Some(2));

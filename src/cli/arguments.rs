@@ -315,6 +315,7 @@ fn parse_activation(text: &str) -> Result<Activation, String> {
 
 /// The message for a name that is not known, with the nearest one that is.
 pub fn unknown(what: &str, name: &str, known: &[&str], also: &str) -> String {
+    const SHOWN: usize = 60;
     let nearest = known
         .iter()
         .map(|k| (strsim::jaro_winkler(name, k), k))
@@ -322,5 +323,7 @@ pub fn unknown(what: &str, name: &str, known: &[&str], also: &str) -> String {
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let hint = nearest.map_or(String::new(), |(_, k)| format!(" (did you mean {k}?)"));
     let also = if also.is_empty() { String::new() } else { format!(", and {also}") };
-    format!("unknown {what} {name}{hint}; known are {}{also}", known.join(", "))
+    let some = known.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let more = if known.len() > SHOWN { ", ..." } else { "" };
+    format!("unknown {what} {name}{hint}; known are {some}{more}{also}")
 }

@@ -88,9 +88,6 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
         None => first(&models, order),
     };
     let comparison = Comparison::new(models, number, order);
-    if let Some(path) = &arguments.comparing.plot {
-        super::plot::save(path, &comparison)?;
-    }
     let format = FORMATS.iter().find(|format| format.name == arguments.format);
     let Some(format) = format else { bail!("unknown format {}", arguments.format) };
     match &arguments.output {
@@ -106,6 +103,10 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
         }
         outcome = Outcome::Incomplete;
     }
+    // After the report, which must not be lost where the picture cannot be written.
+    if let Some(path) = &arguments.comparing.plot {
+        super::plot::save(path, &comparison)?;
+    }
     Ok(outcome)
 }
 
@@ -116,13 +117,13 @@ fn models(items: &[Item], arguments: &Compute, session: &Session) -> Vec<Model> 
         match item {
             Item::Model(source) => {
                 session.say(&format!("{} of {}: {}", index + 1, items.len(), source.display()));
-                add(&mut models, computed(source, arguments, session), "computed here");
+                add(&mut models, computed(source, arguments, session), "computed here", arguments);
             }
             Item::Report(path) => match inputs::reports(path) {
                 Ok(reports) => {
                     for report in reports {
                         let label = path.display().to_string();
-                        add(&mut models, reported(report, arguments), &label);
+                        add(&mut models, reported(report, arguments), &label, arguments);
                     }
                 }
                 Err(error) => models.push(Model {
@@ -173,12 +174,17 @@ fn reported(report: Report, arguments: &Compute) -> Model {
 
 /// Adds a model. What is known of the same model and does not contradict becomes one, so that norms and
 /// bounds can be computed on several machines; otherwise `label` tells them apart.
-fn add(models: &mut Vec<Model>, mut model: Model, label: &str) {
+fn add(models: &mut Vec<Model>, mut model: Model, label: &str, arguments: &Compute) {
     let same = models.iter_mut().find(|known| known.name == model.name && known.outcome.is_ok());
     if let (Some(known), Ok(new)) = (same, &model.outcome) {
         match &mut known.outcome {
             Ok(old) if agree(old, new) => {
                 merge(old, new.clone());
+                // The name is all that tells that they are of one model.
+                let note = "reports of models with the same name are put together";
+                if !arguments.quiet && !old.notes.iter().any(|known| known == note) {
+                    old.notes.push(note.to_owned());
+                }
                 if model.layers.as_ref().is_some_and(Result::is_ok) {
                     known.layers = model.layers;
                 }

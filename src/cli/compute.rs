@@ -44,14 +44,15 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     if let (Some(path), [report]) = (&arguments.certificate, reports.as_slice()) {
         save_certificate(path, report)?;
     }
-    if let Some(path) = &arguments.comparing.plot {
-        plot::save_reports(path, &reports)?;
-    }
     if !reports.is_empty() {
         match &arguments.output {
             None => output::print(&(format.write)(&reports, output::style()))?,
             Some(path) => output::save(path, &(format.write)(&reports, Style::Plain))?,
         }
+    }
+    // After the report, which must not be lost where the picture cannot be written.
+    if let Some(path) = &arguments.comparing.plot {
+        plot::save_reports(path, &reports)?;
     }
     Ok(if failed { Outcome::Incomplete } else { Outcome::Done })
 }

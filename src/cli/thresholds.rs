@@ -40,6 +40,8 @@ pub struct Policy {
     pub general: Thresholds,
     /// For the models of a path or pattern.
     pub particular: Vec<(PathBuf, Thresholds)>,
+    /// The folder of the file, to which its paths are relative.
+    folder: PathBuf,
     /// The report to which percentages refer.
     pub against: Option<PathBuf>,
 }
@@ -64,8 +66,7 @@ impl Policy {
         let path = std::path::absolute(model).unwrap_or_else(|_| PathBuf::from(model));
         let fits = |pattern: &Path| {
             pattern == path
-                || glob::Pattern::new(&pattern.to_string_lossy())
-                    .is_ok_and(|pattern| pattern.matches_path(&path))
+                || self.pattern(pattern).is_some_and(|pattern| pattern.matches_path(&path))
         };
         let mut found: Vec<_> = self.particular.iter().filter(|(p, _)| fits(p)).collect();
         found
@@ -79,6 +80,13 @@ impl Policy {
             fill(&mut thresholds.bounds, &more.bounds);
         }
         thresholds
+    }
+
+    /// The pattern in which only what the file says is special, not the names of its folders.
+    fn pattern(&self, path: &Path) -> Option<glob::Pattern> {
+        let written = path.strip_prefix(&self.folder).ok()?;
+        let folder = glob::Pattern::escape(&self.folder.join("").to_string_lossy());
+        glob::Pattern::new(&format!("{folder}{}", written.to_string_lossy())).ok()
     }
 
     /// Reads a file of thresholds. Paths in it are relative to its folder.
@@ -121,14 +129,15 @@ fn policy(text: &str, folder: &Path) -> Result<Policy, Mistake> {
         at: error.span().map_or(0, |span| span.start),
         message: format!("not TOML: {}", error.message()),
     })?;
-    let mut policy = Policy::default();
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut policy = Policy { folder: absolute(here), ..Policy::default() };
     for (key, value) in table.get_ref() {
         match &*key.get_ref().clone() {
             "against" => policy.against = Some(folder.join(string(value, "the path of a report")?)),
             "model" => {
                 for (pattern, value) in entries(value, "a table for each model")? {
-                    let path = folder.join(&**pattern.get_ref());
-                    let path = std::path::absolute(&path).unwrap_or(path);
+                    let path = absolute(&folder.join(&**pattern.get_ref()));
                     let mut thresholds = Thresholds::default();
                     for (key, value) in entries(value, "a table of thresholds")? {
                         if !thresholds.set(key, value)? {

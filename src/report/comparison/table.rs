@@ -18,7 +18,7 @@ const RATIO: &str = "ratio   ";
 
 /// The comparison as text.
 pub fn write(comparison: &Comparison, style: Style, symbols: Symbols) -> String {
-    let names: Vec<String> = comparison.short_names().iter().map(|name| cut(name)).collect();
+    let names: Vec<String> = comparison.short_names().iter().map(|name| cut(name, NAME)).collect();
     let look = Look { comparison, names, style, symbols };
     let mut text = look.introduction();
     for block in &comparison.blocks {
@@ -37,14 +37,14 @@ pub fn write(comparison: &Comparison, style: Style, symbols: Symbols) -> String 
     text
 }
 
-/// A name that is too wide, without its middle.
-fn cut(name: &str) -> String {
+/// A name that is wider than `width`, without its middle.
+fn cut(name: &str, width: usize) -> String {
     let count = name.chars().count();
-    if count <= NAME {
+    if count <= width {
         return name.to_owned();
     }
-    let head: String = name.chars().take(NAME / 3).collect();
-    let tail: String = name.chars().skip(count - (NAME - NAME / 3 - 2)).collect();
+    let head: String = name.chars().take(width / 3).collect();
+    let tail: String = name.chars().skip(count - (width - width / 3 - 2)).collect();
     format!("{head}..{tail}")
 }
 
@@ -249,7 +249,7 @@ impl Look<'_> {
                 Some(Ok(layers)) => {
                     text.push_str(&format!("{}\n", self.names[model]));
                     for (index, layer) in layers.iter().enumerate() {
-                        let mut line = format!("  {:<18}", layer.name);
+                        let mut line = format!("  {:<18}", cut(&layer.name, 18));
                         for &norm in &norms {
                             line.push_str(&self.layer(model, index, norm));
                         }
