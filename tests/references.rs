@@ -35,6 +35,17 @@ fn check(problem: &Problem, name: &str, norm: Norm, id: &str, value: f64, accura
                 );
             }
         }
+        if id == "l" && problem.chain().neurons() <= 40 {
+            let found = find("l").expect("a bound").compute(problem, norm).expect("L");
+            let lower = found.lower.expect("an enclosure");
+            // A finished search is narrower than 1e-9, and contains L up to the reference's accuracy.
+            assert!(found.upper <= lower * (1.0 + 1e-9), "{name} {norm}: {lower} {}", found.upper);
+            assert!(
+                lower <= value * (1.0 + accuracy) && found.upper >= value * (1.0 - accuracy),
+                "{name} {norm}: L in [{lower}, {}], reference {value}",
+                found.upper
+            );
+        }
         return true;
     }
     // The references of Ksdp lie above the optimum by up to 1e-6.
@@ -67,6 +78,23 @@ fn small_dense_networks() {
     }
     // 15 networks, 3 norms, K* K1 K2 K3 K4 K5 each, and K and L where the reference has them.
     assert!(checked >= 15 * 3 * 6, "only {checked} values were checked");
+}
+
+/// The numbers of linear regions, counted independently by linear programs. The search that counts them
+/// here drops a pattern only with an exact proof.
+#[test]
+fn numbers_of_linear_regions() {
+    let mut checked = 0;
+    let mut seen = std::collections::HashSet::new();
+    for (name, _, id, value) in table(&support::data().join("dense.json"), "network") {
+        if id == "regions" && seen.insert(name.clone()) {
+            let lowered = network(&name).lower().expect("a network");
+            let found = lipbound::bounds::search::regions::count(&lowered);
+            assert_eq!(found, Some(value as usize), "{name}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 11, "only {checked} networks");
 }
 
 /// K2 from 50-digit arithmetic (mpmath's SVD, enumeration), in l1 and linf.
@@ -278,4 +306,39 @@ fn acas_xu_from_three_formats() {
             approx::assert_relative_eq!(a, b, max_relative = 1e-6);
         }
     }
+}
+
+/// L on boxes, from LipBaB (`public.json`); ours has to contain the published value.
+#[test]
+fn published_values_on_boxes() {
+    let Some(folder) = shared() else { return };
+    let text = std::fs::read_to_string(folder.join("reference/public.json")).expect("a table");
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+    let mut checked = 0;
+    for entry in &entries {
+        let boxes = entry.get("boxes").and_then(|b| b.as_array()).cloned().unwrap_or_default();
+        for values in boxes {
+            let end = |i: usize| values["box"][i].as_f64().expect("an end");
+            let name = entry["model"].as_str().expect("a name");
+            let lowered = load(&folder.join(name)).lower().expect("a network");
+            let sides = vec![(end(0), end(1)); lowered.chain.inputs()];
+            let input = lipbound::network::InputBox::new(&sides).expect("a box");
+            let local = lowered.on_box(&input).expect("the right dimension");
+            let problem = Problem::new(local, Default::default());
+            for norm in Norm::ALL {
+                let value = values[norm.id()].as_f64().expect("a value");
+                let found = find("l").expect("a bound").compute(&problem, norm).expect("L");
+                let lower = found.lower.expect("an enclosure");
+                // The values have ten digits.
+                assert!(
+                    lower <= value * (1.0 + 1e-9) && found.upper >= value * (1.0 - 1e-9),
+                    "{name} {norm}: [{lower}, {}], published {value}",
+                    found.upper
+                );
+                assert!(found.upper <= lower * (1.0 + 1e-9), "{name} {norm}: not closed");
+                checked += 1;
+            }
+        }
+    }
+    assert_eq!(checked, 9);
 }

@@ -233,6 +233,8 @@ pub struct Verify {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub outputs: Vec<usize>,
     #[command(flatten)]
+    pub region: Region,
+    #[command(flatten)]
     pub reading: Reading,
 }
 

@@ -24,10 +24,9 @@ pub fn run(arguments: &Verify) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::Done;
     for source in io::sources(std::slice::from_ref(&arguments.model))? {
         let network = io::read(&source, &arguments.reading.options())?;
-        let problem = Problem::new(
-            lower(&network, &source, &arguments.outputs, &arguments.reading)?,
-            Options::default(),
-        );
+        let lowered = lower(&network, &source, &arguments.outputs, &arguments.reading)?;
+        let lowered = arguments.region.restrict(lowered).with_context(|| source.display())?;
+        let problem = Problem::new(lowered, Options::default());
         for entry in &file.certificates {
             let line = match entry.verify(&problem) {
                 Ok(proved) => format!(
