@@ -159,3 +159,24 @@ fn mistakes_on_the_command_line_are_explained() {
         assert!(error.contains(expected), "{arguments:?}: {error}");
     }
 }
+
+#[test]
+fn a_part_of_the_inputs_can_be_checked() {
+    let folder = Folder::new();
+    folder.write("m.json", &program::model(2.0));
+    let check = |rest: &[&str]| {
+        let output = folder.run(&[&["check", "m.json", "--norm", "l1"], rest].concat());
+        (output.status.code(), text(&output.stdout))
+    };
+    assert_eq!(check(&["--max", "1"]).0, Some(1));
+    let (code, found) = check(&["--max", "1", "--box", "-2,-1"]);
+    assert_eq!(code, Some(0), "{found}");
+    assert!(found.contains("(inputs in the box -2,-1)"), "{found}");
+    // An earlier report must be of the same part.
+    let against = ["--max-increase", "0%", "--against", "all.json"];
+    stdout(folder.run(&["compute", "m.json", "--format", "json", "-o", "all.json"]));
+    assert_eq!(check(&against).0, Some(0));
+    let (code, found) = check(&[&against[..], &["--box", "-2,-1"]].concat());
+    assert_eq!(code, Some(2));
+    assert!(found.contains("all inputs and outputs"), "{found}");
+}

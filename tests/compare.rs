@@ -19,7 +19,14 @@ fn checkpoints_of_a_folder_come_in_the_order_of_their_numbers() {
     let folder = series(&[10, 2, 1]);
     folder.write("metrics.json", r#"{"loss": 0.1}"#);
     folder.write("notes.txt", "not a model");
-    insta::assert_snapshot!(stdout(folder.run(&["compare", ".", "--norm", "linf"])));
+    insta::assert_snapshot!(stdout(folder.run(&[
+        "compare",
+        ".",
+        "--norm",
+        "linf",
+        "--bounds",
+        "k_star,k1,k5"
+    ])));
     // `compute` takes folders, too, and models in the short form are seen.
     folder.write("epoch3.json", r#"{"weights": [[[1]], [[3]]]}"#);
     let csv =
@@ -86,10 +93,11 @@ fn a_broken_checkpoint_is_a_row_and_the_rest_is_compared() {
 
 #[test]
 fn layers_show_which_norm_moved() {
-    let arguments = ["compare", "x2-l2.json", "x2-l3.json", "--norm", "linf", "--layers"];
+    let models = ["compare", "x2-l2.json", "x2-l3.json", "--norm", "linf", "--layers"];
+    let arguments = [&models[..], &["--bounds", "k_star,k1,k5"]].concat();
     let table = stdout(lipbound(&arguments));
     insta::assert_snapshot!(table);
-    let markdown = [&arguments[..], &["--bounds", "k5", "--format", "markdown"]].concat();
+    let markdown = [&models[..], &["--bounds", "k5", "--format", "markdown"]].concat();
     insta::assert_snapshot!(stdout(lipbound(&markdown)));
 }
 
@@ -142,4 +150,37 @@ fn wide_comparisons_keep_to_80_columns() {
     // The first line has the path of the baseline.
     assert!(table.lines().skip(1).all(|line| line.chars().count() <= 80), "{table}");
     assert!(table.is_ascii(), "{table}");
+}
+
+#[test]
+fn bounds_on_different_inputs_are_not_compared() {
+    let folder = series(&[1, 2]);
+    let compute = |report: &str, region: &[&str]| {
+        let arguments =
+            ["compute", "epoch2.json", "--norm", "l1", "--format", "json", "-o", report];
+        stdout(folder.run(&[&arguments[..], region].concat()));
+    };
+    compute("all.json", &[]);
+    // Left of zero the network is constant.
+    compute("box.json", &["--box", "-2,-1"]);
+    compute("first.json", &["--outputs", "0"]);
+    assert_eq!(json(&folder.read("box.json"))["reports"][0]["scope"], "inputs in the box -2,-1");
+    let reports = ["compare", "all.json", "box.json", "first.json"];
+    let table = stdout(folder.run(&reports));
+    assert!(table.contains("epoch2.json (box.json): inputs in the box -2,-1"), "{table}");
+    let report = json(&stdout(folder.run(&[&reports[..], &["--format", "json"]].concat())));
+    let ratios: Vec<bool> = report["reports"]
+        .as_array()
+        .expect("reports")
+        .iter()
+        .map(|report| report.get("ratio").is_some())
+        .collect();
+    assert_eq!(ratios, [true, false, false]);
+    // All of them on the same box can be compared.
+    let boxed = ["compare", "epoch1.json", "epoch2.json", "--norm", "l1", "--box", "1,2"];
+    let table = stdout(folder.run(&boxed));
+    assert!(
+        table.contains("2.000 ^") && table.contains("all models: inputs in the box 1,2"),
+        "{table}"
+    );
 }

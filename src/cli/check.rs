@@ -7,11 +7,12 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::arguments::{Norms, Reading, Selection, norms_parser, parse_selection};
-use super::compute::{Session, lower, norm_report, start_threads};
+use super::compute::{Session, lower, norm_report, scope, start_threads};
+use super::region::{Limits, Region};
 use super::thresholds::{self, Number, Policy, Thresholds, policy_of};
 use super::{Outcome, inputs, output};
-use crate::bounds::Problem;
 use crate::bounds::lower::lower_bounds;
+use crate::bounds::{Options, Problem};
 use crate::io::{self, Source};
 use crate::numeric::Norm;
 use crate::report::check::{Check, FORMATS, Failure, Format, Limit, Outcome as Checked, Verdict};
@@ -76,6 +77,10 @@ pub struct Arguments {
     /// Show no progress
     #[arg(long, short)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub region: Region,
+    #[command(flatten)]
+    pub limits: Limits,
     #[command(flatten)]
     pub reading: Reading,
 }
@@ -196,7 +201,14 @@ impl Run<'_> {
         let reading = &self.arguments.reading;
         let network = io::read(source, &reading.options())?;
         let lowered = lower(&network, source, &self.arguments.outputs, reading)?;
-        let problem = Problem::new(lowered, self.session.defaults());
+        let lowered = self.arguments.region.restrict(lowered).with_context(|| model.clone())?;
+        let limits_of_search = &self.arguments.limits;
+        let options = Options {
+            time_limit: limits_of_search.time_limit,
+            node_limit: limits_of_search.node_limit,
+            ..self.session.defaults()
+        };
+        let problem = Problem::new(lowered, options);
         let mut checks = Vec::new();
         for (norm, limits) in limits {
             let mut report = norm_report(&problem, norm, None, bounds);
@@ -205,7 +217,11 @@ impl Run<'_> {
                 if check.verdict != Verdict::Certified {
                     // The lower bound is only searched for where it can tell something.
                     if report.lower.is_none() {
-                        report.lower = lower_bounds(&problem, &[norm]).first().copied();
+                        let sampled = lower_bounds(&problem, &[norm]).first().copied();
+                        // The search for L has a lower bound, too.
+                        let searched = report.bounds.iter().filter(|c| c.id == "l");
+                        let lowers = searched.filter_map(|c| c.lower).chain(sampled);
+                        report.lower = lowers.reduce(f64::max);
                     }
                     check = Check::new(&model, &report, limit);
                 }
@@ -213,6 +229,7 @@ impl Run<'_> {
                     let hint = "other bounds may decide it (--bounds all)";
                     check.hint.get_or_insert_with(|| hint.to_owned());
                 }
+                check.scope = scope(&self.arguments.region, &self.arguments.outputs);
                 checks.push(check);
             }
         }
@@ -242,7 +259,8 @@ impl Run<'_> {
                         thresholds::FILE
                     );
                 };
-                match baseline.upper(model, norm, bounds)? {
+                let scope = scope(&self.arguments.region, &self.arguments.outputs);
+                match baseline.upper(model, norm, bounds, scope.as_deref())? {
                     Some((earlier, exact)) => here.push(Limit::Increase {
                         percent: percent.text.clone(),
                         baseline: earlier,
@@ -272,6 +290,7 @@ impl Baseline<'_> {
         model: &str,
         norm: Norm,
         bounds: &Selection,
+        scope: Option<&str>,
     ) -> anyhow::Result<Option<(f64, Decimal)>> {
         let shown = self.path.display();
         let file = |name: &str| Path::new(name).file_name().map(ToOwned::to_owned);
@@ -287,6 +306,13 @@ impl Baseline<'_> {
             [] => bail!("{shown}: has no report of {model}; write it with `lipbound compute`"),
             _ => bail!("{shown}: has {} reports of {model}, expected one", found.len()),
         };
+        if report.scope.as_deref() != scope {
+            bail!(
+                "{shown}: is for {}, but this check is for {}; give the same --box, --center, --radius and --outputs",
+                report.scope.as_deref().unwrap_or("all inputs and outputs"),
+                scope.unwrap_or("all inputs and outputs")
+            );
+        }
         let Some(report) = report.norms.iter().find(|n| n.norm == norm) else { return Ok(None) };
         let counts = |id: &str| match bounds {
             Selection::Named(ids) => ids.contains(&id),

@@ -196,8 +196,12 @@ fn add(models: &mut Vec<Model>, mut model: Model, label: &str, arguments: &Compu
     models.push(model);
 }
 
-/// Whether two reports of a model have no different numbers under the same name.
+/// Whether two reports of a model are of the same inputs and outputs, and have no different numbers under
+/// the same name.
 fn agree(a: &Report, b: &Report) -> bool {
+    if a.scope != b.scope {
+        return false;
+    }
     let pairs = a.norms.iter().flat_map(|x| b.norms.iter().map(move |y| (x, y)));
     pairs.filter(|(x, y)| x.norm == y.norm).all(|(x, y)| {
         let upper = |norm: &NormReport| norm.best().map_or(f64::INFINITY, |best| best.upper);

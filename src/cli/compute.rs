@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::arguments::{Compute, PoolingName, Reading, Selection};
+use super::region::Region;
 use super::{Outcome, compare, inputs, output, plot};
 use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateEntry, CertificateFile};
 use crate::bounds::lower::lower_bounds;
@@ -156,7 +157,23 @@ pub(super) fn report_of(
         .map(|(&norm, lower)| norm_report(&problem, norm, lower, &arguments.bounds))
         .collect();
     let notes = if arguments.quiet { Vec::new() } else { network.notes.clone() };
-    Ok(Report { model: source.display(), summary: summary(&problem), notes, norms })
+    let scope = scope(&arguments.region, &arguments.outputs);
+    Ok(Report { model: source.display(), summary: summary(&problem), scope, notes, norms })
+}
+
+/// The inputs and outputs that bounds are for, in words; `None` for all of them.
+pub(super) fn scope(region: &Region, outputs: &[usize]) -> Option<String> {
+    let inputs = match (&region.sides, &region.center, region.radius) {
+        (Some(sides), _, _) => Some(format!("inputs in the box {sides}")),
+        (None, Some(center), Some(radius)) => Some(format!("inputs within {radius} of {center}")),
+        _ => None,
+    };
+    let numbers: Vec<String> = outputs.iter().map(ToString::to_string).collect();
+    let outputs = (!numbers.is_empty()).then(|| format!("outputs {}", numbers.join(", ")));
+    match (inputs, outputs) {
+        (Some(inputs), Some(outputs)) => Some(format!("{inputs}, {outputs}")),
+        (inputs, outputs) => inputs.or(outputs),
+    }
 }
 
 /// The network in the form that is bounded, with the selected outputs (all where none is named).

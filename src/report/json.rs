@@ -31,6 +31,8 @@ struct Document<'a> {
 struct Entry<'a> {
     model: &'a str,
     norm: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
     lower: Option<f64>,
     best: Option<f64>,
     best_id: Option<&'static str>,
@@ -144,6 +146,7 @@ fn entry<'a>(report: &'a Report, norm: &'a NormReport) -> Entry<'a> {
     Entry {
         model: &report.model,
         norm: norm.norm.id(),
+        scope: report.scope.as_deref(),
         lower: norm.lower.and_then(finite),
         best: best.and_then(|c| finite(c.upper)),
         best_id: best.filter(|c| c.upper.is_finite()).map(|c| c.id),

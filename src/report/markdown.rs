@@ -13,7 +13,8 @@ pub fn write(reports: &[Report], _: Style) -> String {
         if i > 0 {
             text.push('\n');
         }
-        text.push_str(&format!("### {}\n\n{}\n\n", report.model, report.summary));
+        let scope = report.scope.as_ref().map_or(String::new(), |scope| format!("; {scope}"));
+        text.push_str(&format!("### {}\n\n{}{scope}\n\n", report.model, report.summary));
         let norms: Vec<String> = report.norms.iter().map(|n| n.norm.id().to_owned()).collect();
         text.push_str(&format!("| bound | {} |\n", norms.join(" | ")));
         text.push_str(&format!("| --- |{}\n", " ---: |".repeat(norms.len())));

@@ -24,6 +24,8 @@ pub struct Report {
     pub model: String,
     /// Its size, for the reader.
     pub summary: String,
+    /// The inputs and outputs that the bounds are for, in words; `None` for all of them.
+    pub scope: Option<String>,
     /// What was assumed while reading it.
     pub notes: Vec<String>,
     /// The answers, norm by norm.

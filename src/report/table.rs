@@ -69,7 +69,11 @@ pub fn write(reports: &[Report], style: Style) -> String {
 }
 
 fn one(report: &Report, style: Style) -> String {
-    let mut text = format!("{}\n{}\n\n", styled(&report.model, BOLD, style), report.summary);
+    let mut text = format!("{}\n{}\n", styled(&report.model, BOLD, style), report.summary);
+    if let Some(scope) = &report.scope {
+        text.push_str(&format!("{scope}\n"));
+    }
+    text.push('\n');
     let rows = rows(report);
     text.push_str(&header(report, style));
     for row in &rows {

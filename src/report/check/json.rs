@@ -20,6 +20,8 @@ struct Document<'a> {
 struct Entry<'a> {
     model: &'a str,
     norm: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
     verdict: &'static str,
     upper: Option<f64>,
     bound: Option<&'static str>,
@@ -60,6 +62,7 @@ pub fn write(outcomes: &[Outcome], _: Style) -> String {
                 document.checks.push(Entry {
                     model: &check.model,
                     norm: check.norm.id(),
+                    scope: check.scope.as_deref(),
                     verdict: check.verdict.id(),
                     upper: check.upper.map(|(x, _)| x).filter(|x| x.is_finite()),
                     bound: check.upper.map(|(_, id)| id),

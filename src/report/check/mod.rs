@@ -57,6 +57,8 @@ pub struct Check {
     pub lower: Option<f64>,
     /// What is proved.
     pub verdict: Verdict,
+    /// The inputs and outputs that it is for, in words; `None` for all of them.
+    pub scope: Option<String>,
     /// What would help.
     pub hint: Option<String>,
 }
@@ -134,11 +136,10 @@ impl Check {
             (false, true) => Verdict::Refuted,
             (false, false) => Verdict::Undecided,
         };
-        let skipped = report.refused.iter().map(|(id, _)| *id).collect::<Vec<_>>();
-        let hint = (verdict == Verdict::Undecided && !skipped.is_empty())
-            .then(|| format!("--bounds all may decide it ({} not computed)", skipped.join(", ")));
+        let hint = (verdict == Verdict::Undecided && !report.refused.is_empty())
+            .then(|| "--bounds all may decide it".to_owned());
         let (model, norm, lower) = (model.to_owned(), report.norm, report.lower);
-        Check { model, norm, limit, upper, lower, verdict, hint }
+        Check { model, norm, limit, upper, lower, verdict, scope: None, hint }
     }
 
     /// What was found, in a sentence.
@@ -169,6 +170,9 @@ impl Check {
                 )
             }
         };
+        if let Some(scope) = &self.scope {
+            text.push_str(&format!(" ({scope})"));
+        }
         if let Some(hint) = &self.hint {
             text.push_str(&format!("; {hint}"));
         }

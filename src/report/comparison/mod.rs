@@ -119,22 +119,30 @@ impl Comparison {
         })
     }
 
+    /// The baseline's report, where it is of the same inputs and outputs as the model's: others are not to
+    /// be compared.
+    fn old(&self, model: usize, norm: Norm) -> Option<&NormReport> {
+        let baseline = self.baseline?;
+        let scope = |i: usize| self.models.get(i)?.outcome.as_ref().ok().map(|r| &r.scope);
+        (scope(model)? == scope(baseline)?).then(|| self.report(baseline, norm))?
+    }
+
     /// The least upper bound of a model, divided by the baseline's. It is for reading: nothing is
     /// proved by it.
     pub fn ratio(&self, model: usize, norm: Norm) -> Option<f64> {
-        let upper = |i| Some(self.report(i, norm)?.best()?.upper);
-        quotient(upper(model)?, upper(self.baseline?)?)
+        let new = self.report(model, norm)?.best()?.upper;
+        quotient(new, self.old(model, norm)?.best()?.upper)
     }
 
     /// The number of one bound, divided by the baseline's.
     pub fn bound_ratio(&self, model: usize, norm: Norm, id: &str) -> Option<f64> {
-        let upper = |i| self.report(i, norm)?.upper(id);
-        quotient(upper(model)?, upper(self.baseline?)?)
+        let new = self.report(model, norm)?.upper(id)?;
+        quotient(new, self.old(model, norm)?.upper(id)?)
     }
 
     /// Whether a model is better or worse than the baseline.
     pub fn change(&self, model: usize, norm: Norm) -> Option<Change> {
-        let (new, old) = (self.report(model, norm)?, self.report(self.baseline?, norm)?);
+        let (new, old) = (self.report(model, norm)?, self.old(model, norm)?);
         let (new_upper, old_upper) = (new.best()?.upper, old.best()?.upper);
         Some(if self.baseline == Some(model) || new_upper == old_upper {
             Change::Same
@@ -164,7 +172,17 @@ impl Comparison {
     /// What the reports remark, each remark once.
     pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = Vec::new();
-        for report in self.models.iter().filter_map(|m| m.outcome.as_ref().ok()) {
+        for model in &self.models {
+            let Ok(report) = &model.outcome else { continue };
+            if let Some(scope) = &report.scope {
+                let same = |r: &Report| r.scope.as_ref() == Some(scope);
+                let all = self.models.iter().filter_map(|m| m.outcome.as_ref().ok()).all(same);
+                let whose = if all { "all models".to_owned() } else { model.name.clone() };
+                let note = format!("{whose}: {scope}");
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
             let refused = report.norms.iter().flat_map(|norm| &norm.refused);
             let refused = refused.map(|(id, reason)| format!("{id}: {reason}"));
             for note in report.notes.iter().cloned().chain(refused) {
@@ -240,6 +258,7 @@ mod tests {
         let report = Report {
             model: name.to_owned(),
             summary: String::new(),
+            scope: None,
             notes: Vec::new(),
             norms: vec![norm],
         };

@@ -17,6 +17,7 @@ struct Document {
 struct Entry {
     model: String,
     norm: String,
+    scope: Option<String>,
     lower: Option<f64>,
     bounds: Vec<Bound>,
     #[serde(default)]
@@ -68,6 +69,12 @@ pub fn read(text: &str) -> Result<Vec<Report>, String> {
         let norm = norm(&entry, &place)?;
         match reports.iter_mut().find(|report| report.model == entry.model) {
             Some(report) => {
+                if report.scope != entry.scope {
+                    return Err(format!(
+                        "{place}: {} has a scope of its own, expected one for each model",
+                        entry.model
+                    ));
+                }
                 if report.norms.iter().any(|known| known.norm == norm.norm) {
                     return Err(format!(
                         "{place}: {} has a second entry for the norm {}; expected one for each norm",
@@ -79,6 +86,7 @@ pub fn read(text: &str) -> Result<Vec<Report>, String> {
             None => reports.push(Report {
                 model: entry.model,
                 summary: String::new(),
+                scope: entry.scope,
                 notes: entry.notes,
                 norms: vec![norm],
             }),
@@ -146,6 +154,7 @@ mod tests {
         let report = |model: &str, norms| Report {
             model: model.to_owned(),
             summary: String::new(),
+            scope: (model == "a").then(|| "outputs 0".to_owned()),
             notes: vec!["assumed ReLU".to_owned()],
             norms,
         };

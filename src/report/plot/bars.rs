@@ -20,7 +20,9 @@ pub fn draw(report: &Report) -> Canvas {
     let heights = report.norms.iter().map(|norm| ABOVE + ROW * rows(norm) + BELOW);
     let mut canvas = Canvas::new(WIDTH, HEAD + heights.sum::<f64>());
     canvas.bold((20.0, 28.0), &cut(&report.model, 80), 15, At::Start, TEXT);
-    canvas.text((20.0, 47.0), &report.summary, 12, At::Start, FAINT);
+    let scope = report.scope.as_ref().map_or(String::new(), |scope| format!("; {scope}"));
+    let line = cut(&format!("{}{scope}", report.summary), 100);
+    canvas.text((20.0, 47.0), &line, 12, At::Start, FAINT);
     let mut top = HEAD;
     for norm in &report.norms {
         panel(&mut canvas, norm, top);
