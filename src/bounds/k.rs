@@ -28,7 +28,7 @@ L <= K <= every other bound.
 Best-first branch and bound on the ends of the slope intervals, one tree for each row of the Jacobian
 (column in l1; in l2 one), bounded by K5 and Ksdp of what is left. Exponential in the worst case, but 60
 neurons take seconds. --time-limit and --node-limit end it with an interval that holds. Very small
-networks are enumerated. In the default set up to about 20 neurons.
+networks are enumerated. In the default set up to 24 neurons, in `all` up to 64.
 
 # Rounding
 K5 and Ksdp are rounded outwards; the lower end is the norm at slopes that were found, rounded down. A
@@ -61,9 +61,11 @@ impl Bound for K {
                 problem.entries()
             )));
         }
-        let leaf = (chain.inputs() * chain.outputs()) as f64;
-        let enumerated = 2f64.powi(chain.neurons() as i32) * leaf;
-        if enumerated < 5e8 { Cost::Cheap } else { Cost::Expensive }
+        match chain.neurons() {
+            0..=CHEAP => Cost::Cheap,
+            ..=FORESEEABLE => Cost::Expensive,
+            _ => Cost::Open,
+        }
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
@@ -87,6 +89,12 @@ impl Bound for K {
         Ok(outcome.certificate(self.id(), norm, lower, upper))
     }
 }
+
+/// The number of neurons up to which the search is part of the default set.
+const CHEAP: usize = 24;
+
+/// The number of neurons up to which random and trained networks took seconds to a minute.
+const FORESEEABLE: usize = 64;
 
 /// The entries of all Jacobians up to which they are enumerated: milliseconds, and exact where the weights
 /// are binary fractions of few digits.

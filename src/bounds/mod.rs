@@ -59,6 +59,8 @@ pub enum Cost {
     Cheap,
     /// More than that: computed where it is asked for.
     Expensive,
+    /// A search whose end nobody knows: only where it is named.
+    Open,
     /// Not available: why, and what to use instead.
     Refused(Refusal),
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::arguments::{Compute, unknown};
-use super::compute::{Session, report_of, start_threads};
+use super::compute::{Session, report_of, restricted, start_threads};
 use super::inputs::{self, Item};
 use super::{Outcome, output};
 use crate::bounds::REGISTRY;
@@ -70,6 +70,9 @@ fn parse_order(text: &str) -> Result<Order, String> {
 
 /// Runs the command.
 pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
+    if arguments.margin.is_some() {
+        bail!("--margin is for `lipbound compute` without --baseline, --sort and --layers");
+    }
     start_threads(arguments.threads)?;
     if arguments.certificate.is_some() {
         bail!("--certificate belongs to the bounds of one model; use `lipbound compute` for it");
@@ -143,7 +146,8 @@ fn computed(source: &Source, arguments: &Compute, session: &Session) -> Model {
         Ok(network) => network,
         Err(error) => return Model { name, outcome: Err(error.to_string()), layers: None },
     };
-    let report = report_of(&network, source, arguments, session);
+    let report = restricted(&network, source, arguments)
+        .map(|lowered| report_of(&network, lowered, None, source, arguments, session));
     let layers = arguments.comparing.layers && report.is_ok();
     let layers = layers.then(|| layers::layer_norms(&network, &arguments.norm.0));
     Model { name, outcome: report.map_err(|error| output::describe(&error)), layers }

@@ -29,8 +29,8 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     let session = Session::new(arguments.quiet);
     let (mut reports, mut failed) = (Vec::new(), false);
     for source in &sources {
-        match report(source, arguments, &session) {
-            Ok(report) => reports.push(report),
+        match reports_of_source(source, arguments, &session) {
+            Ok(found) => reports.extend(found),
             Err(error) if single => return Err(error),
             Err(error) => {
                 // The other models are independent of this one.
@@ -130,20 +130,42 @@ fn save_certificate(path: &Path, report: &Report) -> anyhow::Result<()> {
     output::save(path, &serde_json::to_string(&file)?)
 }
 
-fn report(source: &Source, arguments: &Compute, session: &Session) -> anyhow::Result<Report> {
-    let network = io::read(source, &arguments.reading.options())?;
-    report_of(&network, source, arguments, session)
-}
-
-/// The bounds of a network that was read from `source`.
-pub(super) fn report_of(
-    network: &Network,
+fn reports_of_source(
     source: &Source,
     arguments: &Compute,
     session: &Session,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<Vec<Report>> {
+    let network = io::read(source, &arguments.reading.options())?;
+    let lowered = restricted(&network, source, arguments)?;
+    let Some(margin) = arguments.margin else {
+        return Ok(vec![report_of(&network, lowered, None, source, arguments, session)]);
+    };
+    let differences = margin.networks(&lowered).with_context(|| source.display())?;
+    let each = differences.into_iter().map(|(name, difference)| {
+        report_of(&network, difference, Some(name), source, arguments, session)
+    });
+    Ok(each.collect())
+}
+
+/// The network in the form that is bounded, on the inputs and with the outputs that were asked for.
+pub(super) fn restricted(
+    network: &Network,
+    source: &Source,
+    arguments: &Compute,
+) -> anyhow::Result<LoweredNetwork> {
     let lowered = lower(network, source, &arguments.outputs, &arguments.reading)?;
-    let lowered = arguments.region.restrict(lowered).with_context(|| source.display())?;
+    arguments.region.restrict(lowered).with_context(|| source.display())
+}
+
+/// The bounds of a network that was read from `source`; `outputs` names them where they are not its own.
+pub(super) fn report_of(
+    network: &Network,
+    lowered: LoweredNetwork,
+    outputs: Option<String>,
+    source: &Source,
+    arguments: &Compute,
+    session: &Session,
+) -> Report {
     let problem = Problem::new(lowered, session.options(arguments));
     let norms = &arguments.norm.0;
     let lowers: Vec<Option<f64>> = if arguments.no_lower {
@@ -157,8 +179,10 @@ pub(super) fn report_of(
         .map(|(&norm, lower)| norm_report(&problem, norm, lower, &arguments.bounds))
         .collect();
     let notes = if arguments.quiet { Vec::new() } else { network.notes.clone() };
-    let scope = scope(&arguments.region, &arguments.outputs);
-    Ok(Report { model: source.display(), summary: summary(&problem), scope, notes, norms })
+    let parts = [scope(&arguments.region, &arguments.outputs), outputs];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let scope = (!parts.is_empty()).then(|| parts.join(", "));
+    Report { model: source.display(), summary: summary(&problem), scope, notes, norms }
 }
 
 /// The inputs and outputs that bounds are for, in words; `None` for all of them.
@@ -211,12 +235,19 @@ pub(super) fn norm_report(
     let mut report = NormReport { norm, lower, bounds: Vec::new(), refused: Vec::new() };
     for &bound in REGISTRY {
         let cost = bound.cost(problem, norm);
-        if (selection, &cost) == (&Selection::Default, &Cost::Expensive) {
-            report.refused.push((bound.id(), "takes longer; --bounds all computes it".to_owned()));
+        let left_out = match (selection, &cost) {
+            (Selection::Default, Cost::Expensive) => "takes longer; --bounds all computes it",
+            (Selection::Default | Selection::All, Cost::Open) => {
+                "a search that may not end; where it is named, --time-limit ends it"
+            }
+            _ => "",
+        };
+        if !left_out.is_empty() {
+            report.refused.push((bound.id(), left_out.to_owned()));
         }
         let wanted = match selection {
             Selection::Default => cost == Cost::Cheap,
-            Selection::All => true,
+            Selection::All => cost != Cost::Open,
             Selection::Named(ids) => ids.contains(&bound.id()),
         };
         if wanted {

@@ -88,7 +88,7 @@ fn one(report: &Report, style: Style) -> String {
     let mut notes = report.notes.clone();
     for norm in &report.norms {
         let remarks = norm.bounds.iter().filter_map(|c| c.note.clone());
-        let refusals = norm.refused.iter().map(|(id, reason)| format!("{id}: {reason}"));
+        let refusals = grouped(&norm.refused);
         for note in remarks.chain(refusals) {
             if !notes.contains(&note) {
                 notes.push(note);
@@ -123,12 +123,28 @@ pub(super) fn notes_text(
     text
 }
 
+/// Bounds that were left out, those with the same reason together.
+fn grouped(refused: &[(&'static str, String)]) -> Vec<String> {
+    let mut groups: Vec<(&String, Vec<&str>)> = Vec::new();
+    for (id, reason) in refused {
+        match groups.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, ids)) => ids.push(id),
+            None => groups.push((reason, vec![id])),
+        }
+    }
+    groups.into_iter().map(|(reason, ids)| format!("{}: {reason}", ids.join(", "))).collect()
+}
+
 /// *L is between a and b.*
 fn sentence(norm: &NormReport) -> Option<String> {
     let best = norm.best()?;
     let upper = number::upper(best.upper, DIGITS);
     Some(match norm.lower {
         Some(lower) if lower == best.upper => format!("{:<4}  L = {upper}", norm.norm.id()),
+        // A finished search: the two numbers would look the same.
+        Some(lower) if best.upper <= lower * (1.0 + 1e-8) => {
+            format!("{:<4}  L = {} to 8 digits", norm.norm.id(), number::upper(best.upper, 8))
+        }
         Some(lower) => format!(
             "{:<4}  L is between {} and {upper}",
             norm.norm.id(),

@@ -89,14 +89,15 @@ impl Outcome {
     /// The quantity `id`, known to lie between two numbers, with a remark on the search.
     pub fn certificate(&self, id: &'static str, norm: Norm, lower: f64, upper: f64) -> Certificate {
         let name = if id == "k" { "K" } else { "L" };
-        let how = if self.open == 0 { "" } else { "; the search was stopped" };
+        let note = if self.open == 0 {
+            format!("{name} {norm}: {} parts searched", self.nodes)
+        } else {
+            format!("{name} {norm}: stopped with {} parts left, after {}", self.open, self.nodes)
+        };
         Certificate {
             lower: Some(lower),
             guarantee: Guarantee::Enclosure,
-            note: Some(format!(
-                "{name} {norm}: {} parts searched, {} left{how}",
-                self.nodes, self.open
-            )),
+            note: Some(note),
             ..Certificate::upper_bound(id, norm, upper)
         }
     }
