@@ -6,7 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::compare::Comparing;
-use super::region::{Limits, Region};
+use super::region::{Limits, Margin, Region, parse_margin};
 use crate::bounds::REGISTRY;
 use crate::io::{Layout, ReadOptions};
 use crate::network::Activation;
@@ -20,6 +20,7 @@ Examples:
   lipbound compute w0.npy w1.npy w2.npy --format json -o report.json
   lipbound compare checkpoints/ --norm linf
   lipbound check model.npz --norm l2 --max 20
+  lipbound certify model.npz --input images.npy --norm linf
   lipbound inspect model.npz
   lipbound explain k5
 
@@ -46,6 +47,8 @@ pub enum Command {
     Compare(Compute),
     /// Check bounds against thresholds, for scripts and CI
     Check(super::check::Arguments),
+    /// Certify how far inputs can be moved before a classifier may change its answer
+    Certify(super::certify::Arguments),
     /// Show the layers of a model: shapes, parameters, norms
     Inspect(Inspect),
     /// Explain a bound: definition, source, cost, rounding
@@ -174,6 +177,9 @@ pub struct Compute {
     /// Write the report to a file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Bound f_I - f_J instead of the outputs; `all` for each pair, in a report of its own
+    #[arg(long, value_name = "I,J|all", value_parser = parse_margin, conflicts_with = "outputs")]
+    pub margin: Option<Margin>,
     #[command(flatten)]
     pub region: Region,
     #[command(flatten)]

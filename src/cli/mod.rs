@@ -3,6 +3,7 @@
 //! Exit status: 0 for success, 1 when a check failed, 2 for an error.
 
 mod arguments;
+mod certify;
 mod check;
 mod compare;
 mod compute;
@@ -48,6 +49,7 @@ pub fn run() -> ExitCode {
         Command::Compute(options) => compute::run(options),
         Command::Compare(options) => compare::run(options),
         Command::Check(options) => check::run(options),
+        Command::Certify(options) => certify::run(options),
         Command::Inspect(options) => inspect::run(options),
         Command::Explain(options) => explain::run(options),
         Command::Verify(options) => verify::run(options),

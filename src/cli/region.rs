@@ -89,6 +89,54 @@ fn file(text: &str, columns: usize, expected: &str) -> anyhow::Result<ndarray::A
     Ok(read_table(path, columns)?)
 }
 
+/// Differences of outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Margin {
+    /// `f_I - f_J`.
+    Pair(usize, usize),
+    /// Every pair.
+    All,
+}
+
+/// Reads `I,J` or `all`.
+pub fn parse_margin(text: &str) -> Result<Margin, String> {
+    if text == "all" {
+        return Ok(Margin::All);
+    }
+    let pair = text.split_once(',').and_then(|(i, j)| {
+        Some((i.trim().parse::<usize>().ok()?, j.trim().parse::<usize>().ok()?))
+    });
+    match pair {
+        Some((i, j)) if i == j => Err(format!("found {text}, expected two different outputs")),
+        Some((i, j)) => Ok(Margin::Pair(i, j)),
+        None => Err(format!("found {text}, expected two outputs such as 0,1, or all")),
+    }
+}
+
+impl Margin {
+    /// The networks of the differences, each with a name.
+    ///
+    /// # Errors
+    /// An output that does not exist.
+    pub fn networks(self, network: &LoweredNetwork) -> anyhow::Result<Vec<(String, LoweredNetwork)>> {
+        let count = network.chain.outputs();
+        let pairs: Vec<(usize, usize)> = match self {
+            Margin::Pair(i, j) => vec![(i, j)],
+            Margin::All => (0..count).flat_map(|i| (i + 1..count).map(move |j| (i, j))).collect(),
+        };
+        if let Some((i, j)) = pairs.iter().find(|(i, j)| *i.max(j) >= count) {
+            bail!("--margin {i},{j}: the model has the outputs 0 to {}", count.saturating_sub(1));
+        }
+        if pairs.is_empty() {
+            bail!("--margin all: the model has {count} output, so there are no differences");
+        }
+        let named = |&(i, j): &(usize, usize)| {
+            (format!("output {i} - output {j}"), network.differences(&[(i, j)]))
+        };
+        Ok(pairs.iter().map(named).collect())
+    }
+}
+
 /// When the searches for exact values end.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Searches (K and L)")]

@@ -72,11 +72,16 @@ impl Chain {
         slopes.map(|slopes| Chain { maps, slopes })
     }
 
-    /// The chain for some of the outputs only.
-    pub fn select_outputs(&self, outputs: &[usize]) -> Chain {
+    /// The chain with another last map.
+    pub fn with_last(&self, map: LinearMap) -> Chain {
         let mut chain = self.clone();
         let last = self.depth();
-        chain.maps[last] = self.maps[last].select_rows(outputs);
+        chain.maps[last] = map;
         chain
+    }
+
+    /// The chain for some of the outputs only.
+    pub fn select_outputs(&self, outputs: &[usize]) -> Chain {
+        self.with_last(self.maps[self.depth()].select_rows(outputs))
     }
 }

@@ -41,6 +41,34 @@ impl LoweredNetwork {
         apply(&self.chain.maps()[r], &self.biases[r], x)
     }
 
+    /// The network whose outputs are the differences `f_i - f_j` of the given pairs.
+    pub fn differences(&self, pairs: &[(usize, usize)]) -> LoweredNetwork {
+        let last = self.chain.depth();
+        let rows = Csr::from_rows(pairs.len(), self.chain.outputs(), |row, push| {
+            let (i, j) = pairs[row];
+            match i.cmp(&j) {
+                std::cmp::Ordering::Less => [(i, 1.0), (j, -1.0)].map(|(k, x)| push(k, x)),
+                std::cmp::Ordering::Greater => [(j, -1.0), (i, 1.0)].map(|(k, x)| push(k, x)),
+                std::cmp::Ordering::Equal => [(), ()],
+            };
+        });
+        let mut network = self.clone();
+        let outer = LinearMap::new(Matrix::sparse(rows));
+        network.chain = self.chain.with_last(outer.after(&self.chain.maps()[last]));
+        let biases = &self.biases[last];
+        network.biases[last] = pairs.iter().map(|&(i, j)| biases[i] - biases[j]).collect();
+        network
+    }
+
+    /// An enclosure of the outputs at a point.
+    pub fn outputs_at(&self, x: &[f64]) -> Vec<Interval> {
+        let mut state: Vec<Interval> = x.iter().map(|&x| Interval::point(x)).collect();
+        for (r, stage) in self.stages.iter().enumerate() {
+            state = stage.values(&self.affine(r, &state));
+        }
+        self.affine(self.stages.len(), &state)
+    }
+
     /// The network with some of its outputs only.
     pub fn select_outputs(&self, outputs: &[usize]) -> LoweredNetwork {
         let mut selected = self.clone();

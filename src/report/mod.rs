@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod comparison;
+pub mod certification;
 pub mod csv;
 pub mod decimal;
 pub mod json;

@@ -118,13 +118,25 @@ impl Layers {
     /// Bounds of the l1 lengths of the given rows of every Jacobian with the given slopes, or of its
     /// spectral norm.
     pub fn expand(&self, slopes: &[Vec<Interval>], rows: &[usize], norm: Norm) -> Expansion {
+        self.sources(slopes, rows).collect(rows.len(), slopes, norm)
+    }
+
+    fn sources(&self, slopes: &[Vec<Interval>], rows: &[usize]) -> Sources {
         let parts: Vec<Parts> = slopes.iter().map(|layer| Parts::new(layer)).collect();
         let sizes = self.sizes(&parts);
         let mut sources = self.outputs_as_sources(rows, &parts, &sizes);
         for r in (0..self.depth()).rev() {
             self.descend(&mut sources, r, &parts, &sizes);
         }
-        sources.collect(rows.len(), slopes, norm)
+        sources
+    }
+
+    /// Bounds of the lengths of all rows of every Jacobian with the given slopes, in the dual of `norm`:
+    /// the Lipschitz constants of the outputs one by one.
+    pub fn row_lengths(&self, slopes: &[Vec<Interval>], norm: Norm) -> Vec<f64> {
+        let rows: Vec<usize> = (0..self.outputs()).collect();
+        let sources = self.sources(slopes, &rows);
+        rows.iter().map(|&i| sources.length(i, norm)).collect()
     }
 
     /// `h_r` of the module's comment.
@@ -284,25 +296,43 @@ impl Sources {
         weights
     }
 
-    /// `||J_c|| + || sum over the cuts ||` with the Jacobian `J_c` of the centres: `|J - J_c|` is at most
-    /// the second matrix entry by entry, and the norm is monotone. What rounding may add to row `i` is
-    /// at most `e_i` in the l1 and so in the l2 norm: at most the length of `e` in total.
-    fn spectral(&self, outputs: usize) -> f64 {
-        let columns = self.rows.ncols();
-        let mut rest = Array2::<f64>::zeros((outputs, columns));
-        let mut errors = 0.0;
-        for i in 0..outputs {
-            let weights = self.weights(&[i]);
-            let mut error = self.errors[i];
-            let mut row = rest.row_mut(i);
-            for j in outputs..self.rows.nrows() {
-                if weights[j] > 0.0 {
-                    for (x, y) in row.iter_mut().zip(self.rows.row(j)) {
-                        *x = add_up(*x, mul_up(weights[j], y.abs()));
-                    }
-                    error = add_up(error, mul_up(weights[j], self.errors[j]));
-                }
+    /// The sum over the cuts of output `i`, a bound of `|J - J_c|` entry by entry for the Jacobian `J_c` of
+    /// the centres, and what rounding may add to the row, in the l1 norm.
+    fn cuts(&self, i: usize) -> (Array1<f64>, f64) {
+        let weights = self.weights(&[i]);
+        let mut row = Array1::<f64>::zeros(self.rows.ncols());
+        let mut error = self.errors[i];
+        for (j, &weight) in weights.iter().enumerate().filter(|(j, w)| *j != i && **w > 0.0) {
+            for (x, y) in row.iter_mut().zip(self.rows.row(j)) {
+                *x = add_up(*x, mul_up(weight, y.abs()));
             }
+            error = add_up(error, mul_up(weight, self.errors[j]));
+        }
+        (row, error)
+    }
+
+    /// A bound of the length of output `i`'s row in the dual of `norm`; that of the error is at most its
+    /// l1 length.
+    fn length(&self, i: usize, norm: Norm) -> f64 {
+        let (cuts, error) = self.cuts(i);
+        let entries = self.rows.row(i).into_iter().zip(&cuts).map(|(x, y)| add_up(x.abs(), *y));
+        let length = match norm {
+            Norm::Linf => sum_up(entries),
+            Norm::L1 => entries.fold(0.0, max_up),
+            Norm::L2 => sqrt_up(sum_up(entries.map(|x| mul_up(x, x)))),
+        };
+        add_up(length, error)
+    }
+
+    /// `||J_c|| + || sum over the cuts ||`: `|J - J_c|` is at most the second matrix entry by entry, and the
+    /// norm is monotone. What rounding may add to row `i` is at most `e_i` in the l1 and so in the l2 norm:
+    /// at most the length of `e` in total.
+    fn spectral(&self, outputs: usize) -> f64 {
+        let mut rest = Array2::<f64>::zeros((outputs, self.rows.ncols()));
+        let mut errors = 0.0;
+        for (i, mut row) in rest.outer_iter_mut().enumerate() {
+            let (cuts, error) = self.cuts(i);
+            row.assign(&cuts);
             errors = add_up(errors, mul_up(error, error));
         }
         let centre = spectral_norm_up(self.rows.slice(s![..outputs, ..]));

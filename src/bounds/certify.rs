@@ -1,0 +1,187 @@
+//! How far an input can be moved before a classifier may change its answer.
+//!
+//! With `c` the class of the largest output at `x`, the class stays `c` while `f_c - f_j > 0` for all other
+//! `j`. If `L_j` is a Lipschitz constant of `f_c - f_j` on the points within `R` of `x`, that holds for all
+//! points nearer than `min(R, min_j (f_c(x) - f_j(x)) / L_j)` (Tsuzuku, Sato and Sugiyama, "Lipschitz-margin
+//! training", NeurIPS 2018, with differences of outputs instead of the whole network). Everywhere, `L_j` is a
+//! bound of this program; nearby, K5 of the slopes that are possible within `R` in every input, with the best
+//! `R`. Balls of all three norms lie in that box.
+
+use std::collections::HashMap;
+
+use super::search::expansion::{Interval as Slope, Layers};
+use super::{Cost, Options, Problem, Refusal, find};
+use crate::network::{InputBox, LoweredNetwork};
+use crate::numeric::Norm;
+use crate::numeric::rounding::{div_down, scale_up, sub_down};
+
+/// What is proved about one input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Certification {
+    /// The class with the largest output; `None` where rounding leaves that open.
+    pub class: Option<usize>,
+    /// The class whose output is nearest.
+    pub runner_up: Option<usize>,
+    /// A lower bound of the least difference from the outputs of the other classes.
+    pub margin: f64,
+    /// A radius within which the class cannot change, by bounds that hold everywhere.
+    pub global_radius: f64,
+    /// The same by bounds that hold nearby; at least `global_radius`.
+    pub local_radius: f64,
+}
+
+/// Certifies inputs of one network; what does not depend on them is computed once.
+#[derive(Debug)]
+pub struct Certifier {
+    network: LoweredNetwork,
+    norm: Norm,
+    bounds: Vec<&'static str>,
+    options: Options,
+    /// Lipschitz constants of differences of outputs, by pairs in order.
+    constants: HashMap<(usize, usize), f64>,
+}
+
+/// Networks with more weights are not certified.
+const LARGEST: usize = 1 << 24;
+
+/// Radii that are tried for the local bounds.
+const TRIALS: usize = 12;
+
+impl Certifier {
+    /// For a network with at least two outputs; `bounds` are the ids of the bounds of which the least counts
+    /// everywhere, empty for those that take seconds at most.
+    ///
+    /// # Errors
+    /// A network that is not a classifier, or too large.
+    pub fn new(
+        network: LoweredNetwork,
+        norm: Norm,
+        bounds: Vec<&'static str>,
+        options: Options,
+    ) -> Result<Certifier, Refusal> {
+        if network.chain.outputs() < 2 {
+            return Err(Refusal(
+                "a class needs at least two outputs to choose from, and this model has one".to_owned(),
+            ));
+        }
+        // The same function, in a form in which its slopes can be narrowed.
+        let network = if network.chain.has_pool() { network.with_explicit_pools() } else { network };
+        let entries: usize = network.chain.maps().iter().map(|m| m.rows() * m.columns()).sum();
+        if entries > LARGEST {
+            return Err(Refusal(format!(
+                "certification needs dense matrices, and {entries} weights are too many"
+            )));
+        }
+        Ok(Certifier { network, norm, bounds, options, constants: HashMap::new() })
+    }
+
+    /// Certifies one input, of as many numbers as the network has inputs.
+    ///
+    /// # Errors
+    /// Why a bound that was asked for cannot be computed.
+    pub fn certify(&mut self, x: &[f64]) -> Result<Certification, Refusal> {
+        let outputs = self.network.outputs_at(x);
+        let top = (0..outputs.len())
+            .max_by(|&i, &j| outputs[i].lo.total_cmp(&outputs[j].lo).then(j.cmp(&i)))
+            .unwrap_or(0);
+        let others: Vec<usize> = (0..outputs.len()).filter(|&j| j != top).collect();
+        let margins: Vec<f64> =
+            others.iter().map(|&j| sub_down(outputs[top].lo, outputs[j].hi)).collect();
+        let nearest = (0..others.len()).min_by(|&a, &b| margins[a].total_cmp(&margins[b]));
+        let margin = nearest.map_or(0.0, |k| margins[k]);
+        let mut result = Certification {
+            class: None,
+            runner_up: nearest.map(|k| others[k]),
+            margin: margin.max(0.0),
+            global_radius: 0.0,
+            local_radius: 0.0,
+        };
+        if margin <= 0.0 {
+            return Ok(result);
+        }
+        result.class = Some(top);
+        let mut radius = f64::INFINITY;
+        for (&j, &margin) in others.iter().zip(&margins) {
+            radius = radius.min(safe_radius(margin, self.constant(top, j)?));
+        }
+        result.global_radius = radius;
+        result.local_radius = self.local_radius(x, top, &others, &margins, radius);
+        Ok(result)
+    }
+
+    /// A Lipschitz constant of `f_i - f_j` everywhere.
+    fn constant(&mut self, i: usize, j: usize) -> Result<f64, Refusal> {
+        let pair = (i.min(j), i.max(j));
+        if let Some(&known) = self.constants.get(&pair) {
+            return Ok(known);
+        }
+        self.options.progress.say(|| format!("bounding output {} - output {}", pair.0, pair.1));
+        let problem = Problem::new(self.network.differences(&[pair]), self.options.clone());
+        let mut least = f64::INFINITY;
+        if self.bounds.is_empty() {
+            for id in ["k1", "k3", "k5", "k_sdp"] {
+                let bound = find(id).filter(|b| b.cost(&problem, self.norm) == Cost::Cheap);
+                if let Some(Ok(certificate)) = bound.map(|b| b.compute(&problem, self.norm)) {
+                    least = least.min(certificate.upper);
+                }
+            }
+        }
+        for &id in &self.bounds {
+            let bound = find(id).ok_or_else(|| Refusal(format!("there is no bound {id}")))?;
+            least = least.min(bound.compute(&problem, self.norm)?.upper);
+        }
+        self.constants.insert(pair, least);
+        Ok(least)
+    }
+
+    /// The largest `min(R, margin / L(R))` that is found, which is certified for every `R`. `L` grows with
+    /// `R`, so the best `R` lies between any such value and the `margin / L` that belongs to it.
+    fn local_radius(
+        &self,
+        x: &[f64],
+        top: usize,
+        others: &[usize],
+        margins: &[f64],
+        start: f64,
+    ) -> f64 {
+        let pairs: Vec<(usize, usize)> = others.iter().map(|&j| (top, j)).collect();
+        let differences = self.network.differences(&pairs);
+        let layers = Layers::new(&differences.chain);
+        let within = |radius: f64| -> f64 {
+            let local = InputBox::around(x, radius).and_then(|b| differences.on_box(&b));
+            let Ok(local) = local else { return 0.0 };
+            let slopes: Vec<Vec<Slope>> = local.chain.slopes().iter().map(ends).collect();
+            let exponent = differences.chain.exponent();
+            let constants = layers.row_lengths(&slopes, self.norm);
+            let each = constants.iter().zip(margins);
+            each.map(|(&l, &margin)| safe_radius(margin, scale_up(l, exponent)))
+                .fold(f64::INFINITY, f64::min)
+        };
+        let mut best = start;
+        let (mut low, mut high) = (start, within(start));
+        for _ in 0..TRIALS {
+            if !(high > low * 1.01 && low > 0.0) {
+                break;
+            }
+            let radius = if high.is_finite() { (low * high).sqrt() } else { 2.0 * low };
+            let reach = within(radius);
+            best = best.max(reach.min(radius));
+            if reach >= radius {
+                (low, high) = (radius, high.min(reach));
+            } else {
+                (low, high) = (low.max(reach), radius);
+            }
+        }
+        best
+    }
+}
+
+/// `margin / constant`, rounded down; infinite where nothing moves.
+fn safe_radius(margin: f64, constant: f64) -> f64 {
+    if constant == 0.0 { f64::INFINITY } else { div_down(margin, constant).max(0.0) }
+}
+
+fn ends(slopes: &crate::network::Slopes) -> Vec<Slope> {
+    let d = slopes.diagonal();
+    d.map_or_else(Vec::new, |d| d.alpha().iter().copied().zip(d.beta().iter().copied()).collect())
+}

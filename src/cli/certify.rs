@@ -1,0 +1,116 @@
+//! `lipbound certify`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use super::arguments::{Reading, Selection, parse_selection};
+use super::compute::{Session, lower, start_threads};
+use super::{Outcome, output};
+use crate::bounds::certify::Certifier;
+use crate::bounds::REGISTRY;
+use crate::io;
+use crate::io::numbers::read_table;
+use crate::numeric::Norm;
+use crate::report::certification::Certifications;
+
+const HELP: &str = "\
+The class of an input is the largest output. The radius `everywhere` divides the
+differences of outputs by Lipschitz bounds that hold everywhere, `nearby` by bounds
+of the slopes that are possible around the input.
+
+Examples:
+  lipbound certify model.npz --input images.npy --norm linf
+  lipbound certify model.onnx --input x.json --norm l2 --radius 0.1
+
+Exit status: 0 done (with --radius: all inputs reach it), 1 some do not, 2 an error.";
+
+/// Arguments of `certify`.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct Arguments {
+    /// The model: a classifier
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// The inputs, one per row: npy (also a batch of images), JSON or lines of numbers
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// The norm in which inputs are moved: l1, l2 or linf
+    #[arg(long, value_name = "NORM", value_parser = parse_norm)]
+    pub norm: Norm,
+    /// Ask whether every input keeps its class within this radius
+    #[arg(long, value_name = "R")]
+    pub radius: Option<f64>,
+    /// The bounds that hold everywhere: `default` (those that take seconds), or a list
+    #[arg(long, value_name = "LIST", default_value = "default", value_parser = parse_selection)]
+    pub bounds: Selection,
+    /// The format of the results
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: FormatName,
+    /// Write the results to a file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The number of threads (default: one per processor); it does not change the results
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Show no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+/// How the results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
+    /// aligned, for reading
+    Table,
+    /// for programs
+    Json,
+}
+
+fn parse_norm(text: &str) -> Result<Norm, String> {
+    let found = Norm::ALL.into_iter().find(|norm| norm.id() == text);
+    found.ok_or_else(|| format!("found {text}, expected l1, l2 or linf"))
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    start_threads(arguments.threads)?;
+    let session = Session::new(arguments.quiet);
+    let sources = io::sources(std::slice::from_ref(&arguments.model))?;
+    let source = sources.first().context("no model was given")?;
+    let network = io::read(source, &arguments.reading.options())?;
+    let lowered = lower(&network, source, &[], &arguments.reading)?;
+    let table = read_table(&arguments.input, lowered.chain.inputs())?;
+    let bounds = match &arguments.bounds {
+        Selection::Default => Vec::new(),
+        Selection::All => REGISTRY.iter().map(|bound| bound.id()).collect(),
+        Selection::Named(ids) => ids.clone(),
+    };
+    let certifier = Certifier::new(lowered, arguments.norm, bounds, session.defaults());
+    let mut certifier = certifier.with_context(|| source.display())?;
+    let mut inputs = Vec::with_capacity(table.nrows());
+    for (i, x) in table.outer_iter().enumerate() {
+        session.say(&format!("input {i} of {}", table.nrows()));
+        inputs.push(certifier.certify(&x.to_vec()).with_context(|| source.display())?);
+    }
+    session.clear();
+    let result = Certifications {
+        model: source.display(),
+        norm: arguments.norm,
+        inputs,
+        wanted: arguments.radius,
+    };
+    let text = match arguments.format {
+        FormatName::Table => result.table(),
+        FormatName::Json => result.json(),
+    };
+    match &arguments.output {
+        None => output::print(&text)?,
+        Some(path) => output::save(path, &text)?,
+    }
+    let failed = result.certified().is_some_and(|count| count < result.inputs.len());
+    Ok(if failed { Outcome::Failed } else { Outcome::Done })
+}
