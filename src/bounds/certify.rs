@@ -61,11 +61,13 @@ impl Certifier {
     ) -> Result<Certifier, Refusal> {
         if network.chain.outputs() < 2 {
             return Err(Refusal(
-                "a class needs at least two outputs to choose from, and this model has one".to_owned(),
+                "a class needs at least two outputs to choose from, and this model has one"
+                    .to_owned(),
             ));
         }
         // The same function, in a form in which its slopes can be narrowed.
-        let network = if network.chain.has_pool() { network.with_explicit_pools() } else { network };
+        let network =
+            if network.chain.has_pool() { network.with_explicit_pools() } else { network };
         let entries: usize = network.chain.maps().iter().map(|m| m.rows() * m.columns()).sum();
         if entries > LARGEST {
             return Err(Refusal(format!(

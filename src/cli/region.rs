@@ -118,7 +118,10 @@ impl Margin {
     ///
     /// # Errors
     /// An output that does not exist.
-    pub fn networks(self, network: &LoweredNetwork) -> anyhow::Result<Vec<(String, LoweredNetwork)>> {
+    pub fn networks(
+        self,
+        network: &LoweredNetwork,
+    ) -> anyhow::Result<Vec<(String, LoweredNetwork)>> {
         let count = network.chain.outputs();
         let pairs: Vec<(usize, usize)> = match self {
             Margin::Pair(i, j) => vec![(i, j)],

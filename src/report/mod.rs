@@ -2,9 +2,9 @@
 //!
 //! Everything here is a pure function of a [`Report`]; nothing is printed.
 
+pub mod certification;
 pub mod check;
 pub mod comparison;
-pub mod certification;
 pub mod csv;
 pub mod decimal;
 pub mod json;
