@@ -61,10 +61,13 @@ impl Bound for K {
                 problem.entries()
             )));
         }
-        match chain.neurons() {
-            0..=CHEAP => Cost::Cheap,
-            ..=FORESEEABLE => Cost::Expensive,
-            _ => Cost::Open,
+        let neurons = chain.neurons();
+        if neurons <= CHEAP {
+            Cost::Cheap
+        } else if neurons <= FORESEEABLE {
+            Cost::Expensive
+        } else {
+            Cost::Open
         }
     }
 

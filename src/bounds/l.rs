@@ -57,10 +57,13 @@ impl Bound for L {
                 problem.entries()
             )));
         }
-        match problem.chain().neurons() {
-            0..=CHEAP => Cost::Cheap,
-            ..=FORESEEABLE => Cost::Expensive,
-            _ => Cost::Open,
+        let neurons = problem.chain().neurons();
+        if neurons <= CHEAP {
+            Cost::Cheap
+        } else if neurons <= FORESEEABLE {
+            Cost::Expensive
+        } else {
+            Cost::Open
         }
     }
 

@@ -15,6 +15,13 @@ use crate::network::tensor::show_shape;
 /// # Errors
 /// A file that cannot be read, that holds something else, or a shape that does not fit.
 pub fn read_table(path: &Path, columns: usize) -> Result<Array2<f64>, ReadError> {
+    if std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) {
+        let file = path.display().to_string();
+        return Err(ReadError::new(
+            file,
+            format!("the file is empty, expected rows of {columns} numbers"),
+        ));
+    }
     let input = source::load(path)?;
     let bytes: &[u8] = &input.bytes;
     let array = if bytes.starts_with(b"\x93NUMPY") {
@@ -131,7 +138,7 @@ mod tests {
             ("1 2 3\n", "expected rows of 2"),
             ("nan 1\n", "found NaN in row 0, column 0"),
             ("[[1, 2], 3]", "not a JSON array"),
-            ("", "expected rows of 2"),
+            ("", "the file is empty, expected rows of 2 numbers"),
         ] {
             let error = table(text, 2).expect_err(text);
             assert!(error.contains(said), "{text}: {error}");

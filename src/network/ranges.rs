@@ -465,8 +465,8 @@ impl LoweredNetwork {
                 let keep = |j: usize, x: f64| if input.is_constant(j) { 0.0 } else { x };
                 m.transposed().map(keep).transposed()
             };
-            maps[0].matrix = free(&maps[0].matrix);
-            maps[0].radius = maps[0].radius.as_ref().map(free);
+            let first = &mut maps[0];
+            (first.matrix, first.radius) = (free(&first.matrix), first.radius.as_ref().map(free));
         }
         Ok(LoweredNetwork {
             chain: super::Chain::new(maps, ranges.slopes(self)),

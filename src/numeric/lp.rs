@@ -152,7 +152,8 @@ impl<'a> Dictionary<'a> {
         let mut leaving: Option<usize> = None;
         for (i, &variable) in self.basic.iter().enumerate() {
             let rate = sign * self.rows[i][entering];
-            if rate.abs() < PIVOT {
+            // The row of t, which the entering variable was chosen by, always counts.
+            if rate.abs() < PIVOT && i > 0 {
                 continue;
             }
             let (low, high) = self.bounds(variable);
@@ -226,7 +227,7 @@ impl<'a> Dictionary<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::{prop_assert, proptest};
+    use proptest::prelude::{prop_assert, prop_assume, proptest};
 
     const PLANE: [Interval; 2] = [Interval::ENTIRE; 2];
 
@@ -260,6 +261,7 @@ mod tests {
             let half_spaces: Vec<HalfSpace> = (0..m)
                 .map(|i| (entries[i * 5..i * 5 + n].to_vec(), entries[i * 5 + 4]))
                 .collect();
+            prop_assume!(half_spaces.iter().all(|(a, _)| a.iter().any(|x| *x != 0.0)));
             let side = |j: usize| if j < bounded { Interval { lo: -0.5, hi: 0.7 } } else { Interval::ENTIRE };
             let sides: Vec<Interval> = (0..n).map(side).collect();
             let found = deepest_point(&sides, &half_spaces).expect("a point");
