@@ -52,5 +52,23 @@ fn deep(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, one_hidden_layer, deep);
+fn by_shape(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("shapes");
+    group.sample_size(10);
+    for (layers, width) in [(4, 75), (5, 100), (4, 250)] {
+        let mut widths = vec![10];
+        widths.extend(std::iter::repeat_n(width, layers));
+        widths.push(5);
+        let problem = network(&widths);
+        for (name, objective) in [("l2", Objective::Spectral), ("linf", Objective::Row(0))] {
+            let id = BenchmarkId::new(name, format!("{layers}x{width}"));
+            group.bench_with_input(id, &problem, |bench, problem| {
+                bench.iter(|| bound(problem, objective, &|| false));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, one_hidden_layer, deep, by_shape);
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-//! Ksdp as a user asks for it: interrupted, and of a network with convolutions.
+//! Ksdp as a user asks for it: interrupted, of a network with convolutions, and its certificates.
 #![allow(clippy::expect_used)] // tests fail by panicking
 
 use std::process::Command;
@@ -64,5 +64,101 @@ fn convolutions_without_pooling_have_a_bound_in_every_norm() {
         // The solver's excess over the optimum is below 1e-6.
         assert!(k <= k_sdp * (1.0 + 2e-9), "K {k}, Ksdp {k_sdp}: {report}");
         assert!(k_sdp <= k1 * (1.0 + 1e-6), "Ksdp {k_sdp}, K1 {k1}: {report}");
+    }
+}
+
+/// Runs `lipbound verify` on a certificate; whether it is accepted.
+fn accepted(certificate: &serde_json::Value, model: &str) -> bool {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certificate.json");
+    std::fs::write(&path, certificate.to_string()).expect("written");
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lipbound"));
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/networks"));
+    command.arg("verify").arg(&path).arg(model);
+    let output = command.output().expect("it runs");
+    assert!(output.status.code().is_some_and(|code| code <= 2), "{output:?}");
+    output.status.success()
+}
+
+#[test]
+fn every_tampering_with_a_certificate_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certificate.json");
+    let model = "random-2-8x10x6x3.json";
+    for norm in ["l1", "l2", "linf"] {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lipbound"));
+        command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/networks"));
+        command.args(["compute", model, "--norm", norm, "--bounds", "k_sdp", "--certificate"]);
+        command.arg(&path).assert().success();
+        let text = std::fs::read_to_string(&path).expect("a certificate");
+        let good: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert!(accepted(&good, model), "{norm}");
+        assert!(!accepted(&good, "random-4-5x6x5x4x2.json"), "{norm}: another model");
+
+        let reject = |what: &str, change: &dyn Fn(&mut serde_json::Value)| {
+            let mut bad = good.clone();
+            change(&mut bad["certificates"][0]);
+            assert_ne!(bad, good, "{what}");
+            assert!(!accepted(&bad, model), "{norm}: {what}");
+        };
+        let scaled = |value: &serde_json::Value, factor: f64| -> serde_json::Value {
+            (value.as_f64().expect("a number") * factor).into()
+        };
+        reject("a lower bound claimed", &|c| c["upper"] = scaled(&c["upper"], 1.0 - 1e-9));
+        reject("a lower mantissa", &|c| {
+            c["proof"]["mantissa"] = scaled(&c["proof"]["mantissa"], 1.0 - 1e-9);
+        });
+        reject("no bound", &|c| c["upper"] = serde_json::Value::Null);
+        reject("another norm", &|c| c["norm"] = if norm == "l2" { "l1" } else { "l2" }.into());
+        reject("no problems", &|c| c["proof"]["problems"] = serde_json::json!([]));
+        // The problem that attains the bound has no slack to spare.
+        let problems = good["certificates"][0]["proof"]["problems"].as_array().expect("problems");
+        let mantissa = good["certificates"][0]["proof"]["mantissa"].as_f64().expect("a number");
+        for at in 0..problems.len() {
+            let sum = |z: &serde_json::Value| {
+                let lambda = z["lambda"].as_array().expect("lambda");
+                z["gamma"].as_f64().expect("gamma")
+                    + lambda.iter().filter_map(serde_json::Value::as_f64).sum::<f64>()
+            };
+            let tight = norm == "l2" || problems.len() == 1 || {
+                let value = |i: usize| sum(&problems[i]["multipliers"]);
+                (0..problems.len()).all(|i| value(i) <= value(at)) && mantissa > 0.0
+            };
+            let reject = |what: &str, change: &dyn Fn(&mut serde_json::Value)| {
+                reject(what, &|c| change(&mut c["proof"]["problems"][at]));
+            };
+            reject("a NaN", &|p| p["multipliers"]["gamma"] = serde_json::Value::Null);
+            reject("a negative multiplier", &|p| {
+                let z = &mut p["multipliers"];
+                z["layers"][0][0] = scaled(&z["layers"][0][0], -1.0);
+            });
+            reject("a negative gamma", &|p| p["multipliers"]["gamma"] = (-1.0).into());
+            reject("a missing multiplier", &|p| {
+                p["multipliers"]["layers"][0].as_array_mut().expect("a layer").pop();
+            });
+            reject("a multiplier too many", &|p| {
+                p["multipliers"]["lambda"].as_array_mut().expect("lambda").push(1.0.into());
+            });
+            reject("a missing layer", &|p| {
+                p["multipliers"]["layers"].as_array_mut().expect("layers").pop();
+            });
+            reject("another row", &|p| p["row"] = 1000.into());
+            reject("no gamma", &|p| p["multipliers"]["gamma"] = 0.0.into());
+            if tight {
+                reject("a smaller gamma", &|p| {
+                    let z = &mut p["multipliers"];
+                    z["gamma"] = scaled(&z["gamma"], 1.0 - 1e-4);
+                });
+                reject("half a multiplier", &|p| {
+                    let z = &mut p["multipliers"];
+                    z["layers"][1][2] = scaled(&z["layers"][1][2], 0.5);
+                });
+            }
+        }
+        if norm != "l2" {
+            reject("a row removed", &|c| {
+                c["proof"]["problems"].as_array_mut().expect("problems").remove(0);
+            });
+        }
     }
 }

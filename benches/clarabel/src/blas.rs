@@ -236,25 +236,39 @@ unsafe extern "C" fn dsyevr_(
     }
 }
 
-/// The thin singular value decomposition; whether there is one.
+/// The thin singular value decomposition of an `m x n` matrix, for both routines below.
+#[allow(clippy::too_many_arguments)] // those of LAPACK
 unsafe fn thin_svd(
-    a: MatRef<'_, f64>,
+    m: *const c_int,
+    n: *const c_int,
+    a: *const f64,
+    lda: *const c_int,
     s: *mut f64,
     u: *mut f64,
-    ldu: c_int,
+    ldu: *const c_int,
     vt: *mut f64,
-    ldvt: c_int,
-) -> bool {
-    let Ok(svd) = a.thin_svd() else { return false };
-    let (m, n) = (a.nrows() as c_int, a.ncols() as c_int);
+    ldvt: *const c_int,
+    work: *mut f64,
+    lwork: *const c_int,
+    info: *mut c_int,
+) {
     unsafe {
+        let (m, n) = (*m, *n);
+        *info = 0;
+        if *lwork == -1 {
+            *work = 1.0;
+            return;
+        }
+        let Ok(svd) = view(a, m, n, *lda).thin_svd() else {
+            *info = 1;
+            return;
+        };
         for (k, &value) in svd.S().column_vector().iter().enumerate() {
             *s.add(k) = value;
         }
-        view_mut(u, m, m.min(n), ldu).copy_from(svd.U());
-        view_mut(vt, m.min(n), n, ldvt).copy_from(svd.V().transpose());
+        view_mut(u, m, m.min(n), *ldu).copy_from(svd.U());
+        view_mut(vt, m.min(n), n, *ldvt).copy_from(svd.V().transpose());
     }
-    true
 }
 
 #[unsafe(no_mangle)]
@@ -274,14 +288,7 @@ unsafe extern "C" fn dgesdd_(
     _iwork: *mut c_int,
     info: *mut c_int,
 ) {
-    unsafe {
-        *info = 0;
-        if *lwork == -1 {
-            *work = 1.0;
-        } else if !thin_svd(view(a, *m, *n, *lda), s, u, *ldu, vt, *ldvt) {
-            *info = 1;
-        }
-    }
+    unsafe { thin_svd(m, n, a, lda, s, u, ldu, vt, ldvt, work, lwork, info) }
 }
 
 #[unsafe(no_mangle)]
@@ -301,12 +308,5 @@ unsafe extern "C" fn dgesvd_(
     lwork: *const c_int,
     info: *mut c_int,
 ) {
-    unsafe {
-        *info = 0;
-        if *lwork == -1 {
-            *work = 1.0;
-        } else if !thin_svd(view(a, *m, *n, *lda), s, u, *ldu, vt, *ldvt) {
-            *info = 1;
-        }
-    }
+    unsafe { thin_svd(m, n, a, lda, s, u, ldu, vt, ldvt, work, lwork, info) }
 }
