@@ -2,6 +2,7 @@
 
 use super::search::regions::search;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use crate::network::lowering::Stage;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{scale_down, scale_up};
 
@@ -56,6 +57,19 @@ impl Bound for L {
                 "the search for L needs dense matrices, and {} weights are too many; K5 is an upper bound of it",
                 problem.entries()
             )));
+        }
+        let network = problem.network();
+        let kinks = |stage: &Stage| match stage {
+            Stage::Componentwise(parts) => parts.iter().any(|(a, _)| !a.kinks().is_empty()),
+            Stage::Pool(_) => true,
+        };
+        if network.input.is_none()
+            && !network.stages.is_empty()
+            && !network.stages.iter().any(kinks)
+        {
+            return Cost::Refused(Refusal(
+                "the search for L needs kinks to cut at, and these activations are smooth; on a box (--box) it can halve, and K bounds L everywhere".to_owned(),
+            ));
         }
         let neurons = problem.chain().neurons();
         if neurons <= CHEAP {

@@ -6,6 +6,7 @@
 //! of a part.
 
 pub mod ascent;
+pub mod count;
 pub mod expansion;
 pub mod halfspace;
 pub mod regions;
@@ -57,6 +58,16 @@ impl<N> Default for Split<N> {
 }
 
 impl<N> Split<N> {
+    /// Both together.
+    pub fn joined(mut self, other: Split<N>) -> Split<N> {
+        self.open.extend(other.open);
+        Split {
+            open: self.open,
+            settled: max_up(self.settled, other.settled),
+            found: self.found.max(other.found),
+        }
+    }
+
     /// Adds a part with its bound: to the open ones where that is above what is enough.
     pub fn add(&mut self, bound: f64, known: f64, node: impl FnOnce() -> N) {
         if bound <= enough(known) {
@@ -89,15 +100,17 @@ impl Outcome {
     /// The quantity `id`, known to lie between two numbers, with a remark on the search.
     pub fn certificate(&self, id: &'static str, norm: Norm, lower: f64, upper: f64) -> Certificate {
         let name = if id == "k" { "K" } else { "L" };
-        let note = if self.open == 0 {
-            format!("{name} {norm}: {} parts searched", self.nodes)
-        } else {
-            format!("{name} {norm}: stopped with {} parts left, after {}", self.open, self.nodes)
+        let note = match (self.nodes, self.open) {
+            (0, 0) => None,
+            (nodes, 0) => Some(format!("{name} {norm}: {nodes} parts searched")),
+            (nodes, open) => {
+                Some(format!("{name} {norm}: stopped with {open} parts left, after {nodes}"))
+            }
         };
         Certificate {
             lower: Some(lower),
             guarantee: Guarantee::Enclosure,
-            note: Some(note),
+            note,
             ..Certificate::upper_bound(id, norm, upper)
         }
     }
