@@ -19,7 +19,8 @@ use std::time::Instant;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::{Certificate, Guarantee, Options};
+use super::{Certificate, Guarantee, Options, Refusal};
+use crate::network::{Chain, LinearMap};
 use crate::numeric::Norm;
 use crate::numeric::rounding::max_up;
 
@@ -29,6 +30,30 @@ const WAVE: usize = 32;
 /// A part is done with when its bound exceeds the incumbent by no more than this, relatively: the
 /// interval of a finished search is narrower than 1e-9.
 const TOLERANCE: f64 = 5e-10;
+
+/// Numbers that a part of a search may take up; more is refused before any work is done.
+const LARGEST: usize = 1 << 24;
+
+/// Whether a chain is small enough to be searched, with dense matrices and a row for each neuron.
+///
+/// # Errors
+/// A refusal with the estimate.
+pub fn check_size(chain: &Chain) -> Result<(), Refusal> {
+    let maps = chain.maps();
+    let weights =
+        maps.iter().map(|m| m.rows().saturating_mul(m.columns())).fold(0, usize::saturating_add);
+    let widest = maps.iter().map(LinearMap::columns).max().unwrap_or(0);
+    let rows = (chain.neurons() + chain.outputs()).saturating_mul(widest);
+    let needed = weights.saturating_add(rows);
+    if needed <= LARGEST {
+        return Ok(());
+    }
+    Err(Refusal(format!(
+        "a search needs dense matrices, here {:.1} GiB for each part, more than {:.1} GiB; K5 is an upper bound",
+        needed as f64 * 8.0 / f64::from(1 << 30),
+        LARGEST as f64 * 8.0 / f64::from(1 << 30)
+    )))
+}
 
 /// A problem that can be split into parts.
 pub trait Tree: Sync {
