@@ -127,6 +127,7 @@ fn radii_are_certified() {
 fn mistakes_get_one_clear_error() {
     let folder = folder();
     folder.write("short.txt", "1 2\n");
+    folder.write("long.txt", "1 2 3\n");
     folder.write("one.json", &program::model(2.0));
     let compute = |arguments: &[&str]| folder.run(&[&["compute", "m.json"], arguments].concat());
     for (run, said) in [
@@ -145,7 +146,11 @@ fn mistakes_get_one_clear_error() {
         (compute(&["--time-limit", "5 parsecs"]), "expected ms, s, m or h"),
         (
             folder.run(&["certify", "one.json", "--input", "short.txt", "--norm", "l1"]),
-            "found numbers of shape",
+            "a class needs at least two outputs to choose from",
+        ),
+        (
+            folder.run(&["certify", "m.json", "--input", "long.txt", "--norm", "l1"]),
+            "found numbers of shape [3], expected rows of 2",
         ),
         (
             folder.run(&["certify", "m.json", "--input", "short.txt", "--norm", "l3"]),

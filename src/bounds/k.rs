@@ -86,7 +86,7 @@ impl Bound for K {
         let outcome = search(problem, norm);
         let lower = scale_down(outcome.lower, problem.chain().exponent());
         let upper = problem.scaled_up(outcome.upper);
-        Ok(outcome.certificate(self.id(), norm, lower, upper))
+        Ok(outcome.certificate(self.id(), norm, (lower, upper), problem.options()))
     }
 }
 

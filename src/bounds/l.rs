@@ -94,7 +94,7 @@ impl Bound for L {
         let exponent = network.chain.exponent();
         let (lower, upper) =
             (scale_down(outcome.lower, exponent), scale_up(outcome.upper, exponent));
-        Ok(outcome.certificate(self.id(), norm, lower, upper))
+        Ok(outcome.certificate(self.id(), norm, (lower, upper), problem.options()))
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Options {
     pub time_limit: Option<Duration>,
     /// The number of parts after which it does so.
     pub node_limit: usize,
+    /// Whether remarks on searches say how long they took.
+    pub timings: bool,
     /// Whether estimates, of which nothing is proved, are wanted too.
     pub estimates: bool,
     /// Tells long computations to end with what they have proved so far.
@@ -83,6 +85,7 @@ impl Default for Options {
             samples: 2000,
             time_limit: None,
             node_limit: usize::MAX,
+            timings: false,
             estimates: false,
             stop: Stop::default(),
             progress: Progress::default(),

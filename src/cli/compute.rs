@@ -91,6 +91,7 @@ impl Session {
             k4_depth_limit: arguments.k4_depth_limit,
             time_limit: arguments.limits.time_limit,
             node_limit: arguments.limits.node_limit,
+            timings: arguments.limits.timings,
             estimates: arguments.estimates,
             ..self.defaults()
         }

@@ -150,6 +150,9 @@ pub struct Limits {
     /// End each search after this number of parts
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     pub node_limit: usize,
+    /// Say how long each search took
+    #[arg(long)]
+    pub timings: bool,
 }
 
 fn parse_duration(text: &str) -> Result<std::time::Duration, String> {

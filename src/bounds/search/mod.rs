@@ -15,7 +15,7 @@ pub mod slopes;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
@@ -119,11 +119,19 @@ pub struct Outcome {
     pub nodes: usize,
     /// The parts that are left.
     pub open: usize,
+    /// How long it took.
+    pub time: Duration,
 }
 
 impl Outcome {
     /// The quantity `id`, known to lie between two numbers, with a remark on the search.
-    pub fn certificate(&self, id: &'static str, norm: Norm, lower: f64, upper: f64) -> Certificate {
+    pub fn certificate(
+        &self,
+        id: &'static str,
+        norm: Norm,
+        (lower, upper): (f64, f64),
+        options: &Options,
+    ) -> Certificate {
         let name = if id == "k" { "K" } else { "L" };
         let note = match (self.nodes, self.open) {
             (0, 0) => None,
@@ -132,6 +140,9 @@ impl Outcome {
                 Some(format!("{name} {norm}: stopped with {open} parts left, after {nodes}"))
             }
         };
+        // Times are no part of a report that should be the same every time.
+        let time = format!(" ({:.2} s)", self.time.as_secs_f64());
+        let note = note.map(|note| if options.timings { note + &time } else { note });
         Certificate {
             lower: Some(lower),
             guarantee: Guarantee::Enclosure,
@@ -179,8 +190,13 @@ pub fn best_first<T: Tree>(
 ) -> Outcome {
     let start = Instant::now();
     let mut queue = BinaryHeap::new();
-    let mut outcome =
-        Outcome { lower: known.max(roots.found), upper: roots.settled, nodes: 0, open: 0 };
+    let mut outcome = Outcome {
+        lower: known.max(roots.found),
+        upper: roots.settled,
+        nodes: 0,
+        open: 0,
+        time: Duration::ZERO,
+    };
     let mut settled = roots.settled;
     let mut number = 0;
     let mut push = |queue: &mut BinaryHeap<Entry<T::Node>>, bound: f64, node: T::Node| {
@@ -192,7 +208,8 @@ pub fn best_first<T: Tree>(
         let top = queue.peek().map_or(0.0, |entry| entry.bound);
         outcome.upper = max_up(max_up(settled, top), outcome.lower);
         outcome.open = queue.len();
-        let late = options.time_limit.is_some_and(|limit| start.elapsed() >= limit);
+        outcome.time = start.elapsed();
+        let late = options.time_limit.is_some_and(|limit| outcome.time >= limit);
         if top <= enough(outcome.lower) {
             outcome.open = 0;
             return outcome;
@@ -200,7 +217,9 @@ pub fn best_first<T: Tree>(
         if late || outcome.nodes >= options.node_limit || options.stop.is_set() {
             return outcome;
         }
-        options.progress.say(|| progress(&outcome));
+        options
+            .progress
+            .say(|| format!("{}, {:.0} s", progress(&outcome), outcome.time.as_secs_f64()));
         let mut wave = Vec::with_capacity(WAVE);
         while wave.len() < WAVE {
             match queue.pop() {
