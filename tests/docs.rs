@@ -42,6 +42,8 @@ fn folder() -> Folder {
     for (name, rows, columns) in [("w0.npy", 3, 2), ("w1.npy", 3, 3), ("w2.npy", 1, 3)] {
         std::fs::write(folder.path(name), npy(rows, columns)).expect("written");
     }
+    std::fs::write(folder.path("x.npy"), npy(1, 8)).expect("written");
+    std::fs::write(folder.path("images.npy"), npy(3, 8)).expect("written");
     let arch = r#"{"format": "lipbound-network/1", "input_shape": [8], "layers": [{"type": "dense"},
 {"type": "relu"}, {"type": "dense"}, {"type": "relu"}, {"type": "dense"}]}"#;
     folder.write("arch.json", arch);

@@ -89,7 +89,7 @@ fn numbers_of_linear_regions() {
     for (name, _, id, value) in table(&support::data().join("dense.json"), "network") {
         if id == "regions" && seen.insert(name.clone()) {
             let lowered = network(&name).lower().expect("a network");
-            let found = lipbound::bounds::search::regions::count(&lowered);
+            let found = lipbound::bounds::search::count::count(&lowered);
             assert_eq!(found, Some(value as usize), "{name}");
             checked += 1;
         }

@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 
+use super::search::check_size;
 use super::search::expansion::{Interval as Slope, Layers};
 use super::{Cost, Options, Problem, Refusal, find};
 use crate::network::{InputBox, LoweredNetwork};
@@ -41,9 +42,6 @@ pub struct Certifier {
     constants: HashMap<(usize, usize), f64>,
 }
 
-/// Networks with more weights are not certified.
-const LARGEST: usize = 1 << 24;
-
 /// Radii that are tried for the local bounds.
 const TRIALS: usize = 12;
 
@@ -68,12 +66,7 @@ impl Certifier {
         // The same function, in a form in which its slopes can be narrowed.
         let network =
             if network.chain.has_pool() { network.with_explicit_pools() } else { network };
-        let entries: usize = network.chain.maps().iter().map(|m| m.rows() * m.columns()).sum();
-        if entries > LARGEST {
-            return Err(Refusal(format!(
-                "certification needs dense matrices, and {entries} weights are too many"
-            )));
-        }
+        check_size(&network.chain)?;
         Ok(Certifier { network, norm, bounds, options, constants: HashMap::new() })
     }
 

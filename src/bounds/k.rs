@@ -1,7 +1,7 @@
 //! K: the largest norm over all vertices of the slope intervals, by branch and bound.
 
 use super::enumerate::enumerate;
-use super::search::slopes::search;
+use super::search::{check_size, slopes::search};
 use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound};
 use crate::numeric::Norm;
 use crate::numeric::rounding::scale_down;
@@ -55,11 +55,8 @@ impl Bound for K {
                 "K is for componentwise activations, and this network has a max-pooling; K5 handles it, and so does --pooling explicit".to_owned(),
             ));
         }
-        if problem.entries() > LARGEST {
-            return Cost::Refused(Refusal(format!(
-                "the search for K needs dense matrices, and {} weights are too many; K5 is an upper bound of it",
-                problem.entries()
-            )));
+        if let Err(refusal) = check_size(chain) {
+            return Cost::Refused(refusal);
         }
         let neurons = chain.neurons();
         if neurons <= CHEAP {
@@ -102,6 +99,3 @@ const FORESEEABLE: usize = 64;
 /// The entries of all Jacobians up to which they are enumerated: milliseconds, and exact where the weights
 /// are binary fractions of few digits.
 const ENUMERATED: f64 = 1e5;
-
-/// Networks with more weights are not searched.
-const LARGEST: usize = 1 << 24;

@@ -1,7 +1,8 @@
 //! L: the Lipschitz constant itself, by branch and bound.
 
-use super::search::regions::search;
+use super::search::{check_size, regions::search};
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use crate::network::lowering::Stage;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{scale_down, scale_up};
 
@@ -51,11 +52,21 @@ impl Bound for L {
     }
 
     fn cost(&self, problem: &Problem, _: Norm) -> Cost {
-        if problem.entries() > LARGEST {
-            return Cost::Refused(Refusal(format!(
-                "the search for L needs dense matrices, and {} weights are too many; K5 is an upper bound of it",
-                problem.entries()
-            )));
+        if let Err(refusal) = check_size(problem.chain()) {
+            return Cost::Refused(refusal);
+        }
+        let network = problem.network();
+        let kinks = |stage: &Stage| match stage {
+            Stage::Componentwise(parts) => parts.iter().any(|(a, _)| !a.kinks().is_empty()),
+            Stage::Pool(_) => true,
+        };
+        if network.input.is_none()
+            && !network.stages.is_empty()
+            && !network.stages.iter().any(kinks)
+        {
+            return Cost::Refused(Refusal(
+                "the search for L needs kinks to cut at, and these activations are smooth; on a box (--box) it can halve, and K bounds L everywhere".to_owned(),
+            ));
         }
         let neurons = problem.chain().neurons();
         if neurons <= CHEAP {
@@ -74,6 +85,7 @@ impl Bound for L {
         let explicit;
         let network = if problem.chain().has_pool() {
             explicit = problem.network().clone().with_explicit_pools();
+            check_size(&explicit.chain)?;
             &explicit
         } else {
             problem.network()
@@ -85,9 +97,6 @@ impl Bound for L {
         Ok(outcome.certificate(self.id(), norm, lower, upper))
     }
 }
-
-/// Networks with more weights are not searched.
-const LARGEST: usize = 1 << 24;
 
 /// The number of undecided neurons up to which the search is part of the default set.
 const CHEAP: usize = 16;

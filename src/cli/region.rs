@@ -25,7 +25,7 @@ pub struct Region {
     )]
     pub center: Option<String>,
     /// How far each input of the box may be from the centre
-    #[arg(long, value_name = "R", requires = "center")]
+    #[arg(long, value_name = "R", requires = "center", allow_negative_numbers = true)]
     pub radius: Option<f64>,
 }
 

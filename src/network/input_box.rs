@@ -1,7 +1,10 @@
 //! Sets of inputs: boxes.
 
-use crate::numeric::Interval;
+use super::Chain;
+use super::lowering::LoweredNetwork;
+use super::ranges::{Propagation, Ranges};
 use crate::numeric::rounding::{add_down, add_up, sub_down};
+use crate::numeric::{Interval, Matrix};
 
 /// The inputs `x` with `lo_j <= x_j <= hi_j`; all ends are finite. An input with `lo_j = hi_j` is held
 /// constant.
@@ -93,6 +96,47 @@ impl InputBox {
         let free = self.sides.iter().zip(x).filter(|(side, _)| side.lo < side.hi);
         free.map(|(side, &x)| add_down(x, -side.lo).min(sub_down(side.hi, x)))
             .fold(f64::INFINITY, f64::min)
+    }
+}
+
+impl LoweredNetwork {
+    /// The network on a box of inputs: every slope interval and pooling window is narrowed to what is
+    /// possible there, and inputs that are held constant become part of the biases.
+    ///
+    /// # Errors
+    /// A box of another dimension.
+    pub fn on_box(&self, input: &InputBox) -> Result<LoweredNetwork, String> {
+        if input.dimension() != self.chain.inputs() {
+            return Err(format!(
+                "the box has {} inputs, but the model has {}",
+                input.dimension(),
+                self.chain.inputs()
+            ));
+        }
+        let limits = Ranges::unlimited(self);
+        // The box has points, so a result that there are none cannot occur; ranges without limits hold
+        // all the same.
+        let ranges = Propagation::new(self).ranges(input, &limits).unwrap_or(limits);
+        let (mut maps, mut biases) = (self.chain.maps().to_vec(), self.biases.clone());
+        if (0..input.dimension()).any(|j| input.is_constant(j)) {
+            let fixed = |(j, side): (usize, &Interval)| {
+                if input.is_constant(j) { *side } else { Interval::ZERO }
+            };
+            biases[0] =
+                self.affine(0, &input.sides().iter().enumerate().map(fixed).collect::<Vec<_>>());
+            let free = |m: &Matrix| {
+                let keep = |j: usize, x: f64| if input.is_constant(j) { 0.0 } else { x };
+                m.transposed().map(keep).transposed()
+            };
+            let first = &mut maps[0];
+            (first.matrix, first.radius) = (free(&first.matrix), first.radius.as_ref().map(free));
+        }
+        Ok(LoweredNetwork {
+            chain: Chain::new(maps, ranges.slopes(self)),
+            biases,
+            stages: self.stages.clone(),
+            input: Some(input.clone()),
+        })
     }
 }
 

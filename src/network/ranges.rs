@@ -16,7 +16,8 @@ use ndarray::{Array2, Axis};
 use super::lowering::{LoweredNetwork, Stage};
 use super::{Diagonal, InputBox, LinearMap, Slopes, Windows};
 use crate::numeric::product::DotError;
-use crate::numeric::rounding::{MIN_SUBNORMAL, UNIT_ROUNDOFF, add_up, gamma, mul_up, sum_up};
+use crate::numeric::rounded_sum::{RoundedSum, absolute_dot_up};
+use crate::numeric::rounding::{MIN_SUBNORMAL, UNIT_ROUNDOFF, add_up, mul_up, sum_up};
 use crate::numeric::{Interval, Matrix};
 
 /// The arguments of the stages of a network lie in these intervals: `arguments[r][k]` for component
@@ -146,61 +147,6 @@ struct Known {
     spread: Option<Vec<f64>>,
     /// The sum of `a`.
     total: f64,
-}
-
-/// A sum computed with rounding to nearest, of which an upper bound is wanted.
-///
-/// Each term is a rounded product. With `n` of them the computed sum is off by at most
-/// `gamma_(n+1)` times the exact sum of their absolute values, which is at most `1 + gamma_(2n+2)` times
-/// the computed one; `gamma_(4n+8)` of the latter covers both, and each product may underflow.
-#[derive(Default)]
-struct RoundedSum {
-    sum: f64,
-    absolute: f64,
-    terms: usize,
-}
-
-impl RoundedSum {
-    /// The sum of the products of two vectors, in any order.
-    fn of(a: &[f64], b: &[f64]) -> RoundedSum {
-        // Independent lanes, which the processor adds side by side.
-        const LANES: usize = 8;
-        let (mut sums, mut sizes) = ([0.0; LANES], [0.0; LANES]);
-        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-        for (a, b) in a.iter().zip(b) {
-            for k in 0..LANES {
-                let term = a[k] * b[k];
-                sums[k] += term;
-                sizes[k] += term.abs();
-            }
-        }
-        for (k, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-            let term = a * b;
-            sums[k] += term;
-            sizes[k] += term.abs();
-        }
-        RoundedSum {
-            sum: sums.iter().sum(),
-            absolute: sizes.iter().sum(),
-            terms: LANES * a.len() + a_rest.len(),
-        }
-    }
-
-    /// An upper bound of the exact sum.
-    fn upper(&self) -> f64 {
-        let error = add_up(
-            mul_up(gamma(4 * self.terms + 8), self.absolute),
-            self.terms as f64 * MIN_SUBNORMAL,
-        );
-        add_up(self.sum, error)
-    }
-}
-
-/// An upper bound of the inner product of `|x|` and nonnegative numbers.
-fn absolute_dot_up(x: &[f64], sizes: &[f64]) -> f64 {
-    let sum = RoundedSum::of(x, sizes);
-    let lost = sum.terms as f64 * MIN_SUBNORMAL;
-    mul_up(add_up(sum.absolute, lost), 1.0 + gamma(2 * sum.terms + 4))
 }
 
 impl<'a> Propagation<'a> {
@@ -434,45 +380,4 @@ impl Known {
 
 fn column(values: Vec<f64>) -> Array2<f64> {
     ndarray::Array1::from(values).insert_axis(Axis(1))
-}
-
-impl LoweredNetwork {
-    /// The network on a box of inputs: every slope interval and pooling window is narrowed to what is
-    /// possible there, and inputs that are held constant become part of the biases.
-    ///
-    /// # Errors
-    /// A box of another dimension.
-    pub fn on_box(&self, input: &InputBox) -> Result<LoweredNetwork, String> {
-        if input.dimension() != self.chain.inputs() {
-            return Err(format!(
-                "the box has {} inputs, but the model has {}",
-                input.dimension(),
-                self.chain.inputs()
-            ));
-        }
-        let limits = Ranges::unlimited(self);
-        // The box has points, so a result that there are none cannot occur; ranges without limits hold
-        // all the same.
-        let ranges = Propagation::new(self).ranges(input, &limits).unwrap_or(limits);
-        let (mut maps, mut biases) = (self.chain.maps().to_vec(), self.biases.clone());
-        if (0..input.dimension()).any(|j| input.is_constant(j)) {
-            let fixed = |(j, side): (usize, &Interval)| {
-                if input.is_constant(j) { *side } else { Interval::ZERO }
-            };
-            biases[0] =
-                self.affine(0, &input.sides().iter().enumerate().map(fixed).collect::<Vec<_>>());
-            let free = |m: &Matrix| {
-                let keep = |j: usize, x: f64| if input.is_constant(j) { 0.0 } else { x };
-                m.transposed().map(keep).transposed()
-            };
-            let first = &mut maps[0];
-            (first.matrix, first.radius) = (free(&first.matrix), first.radius.as_ref().map(free));
-        }
-        Ok(LoweredNetwork {
-            chain: super::Chain::new(maps, ranges.slopes(self)),
-            biases,
-            stages: self.stages.clone(),
-            input: Some(input.clone()),
-        })
-    }
 }

@@ -220,7 +220,7 @@ impl<'a> Dictionary<'a> {
                 point[k] = value.clamp(self.sides[k].lo, self.sides[k].hi);
             }
         }
-        Deepest { point, depth: self.values[0], multipliers }
+        Deepest { point, depth: self.values[0].min(1.0), multipliers }
     }
 }
 

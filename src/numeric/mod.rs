@@ -12,6 +12,7 @@ pub mod interval;
 pub mod lp;
 pub mod matrix;
 pub mod product;
+pub mod rounded_sum;
 pub mod rounding;
 pub mod sdp;
 pub mod sparse;

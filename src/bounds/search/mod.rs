@@ -6,6 +6,7 @@
 //! of a part.
 
 pub mod ascent;
+pub mod count;
 pub mod expansion;
 pub mod halfspace;
 pub mod regions;
@@ -18,7 +19,8 @@ use std::time::Instant;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::{Certificate, Guarantee, Options};
+use super::{Certificate, Guarantee, Options, Refusal};
+use crate::network::{Chain, LinearMap};
 use crate::numeric::Norm;
 use crate::numeric::rounding::max_up;
 
@@ -28,6 +30,30 @@ const WAVE: usize = 32;
 /// A part is done with when its bound exceeds the incumbent by no more than this, relatively: the
 /// interval of a finished search is narrower than 1e-9.
 const TOLERANCE: f64 = 5e-10;
+
+/// Numbers that a part of a search may take up; more is refused before any work is done.
+const LARGEST: usize = 1 << 24;
+
+/// Whether a chain is small enough to be searched, with dense matrices and a row for each neuron.
+///
+/// # Errors
+/// A refusal with the estimate.
+pub fn check_size(chain: &Chain) -> Result<(), Refusal> {
+    let maps = chain.maps();
+    let weights =
+        maps.iter().map(|m| m.rows().saturating_mul(m.columns())).fold(0, usize::saturating_add);
+    let widest = maps.iter().map(LinearMap::columns).max().unwrap_or(0);
+    let rows = (chain.neurons() + chain.outputs()).saturating_mul(widest);
+    let needed = weights.saturating_add(rows);
+    if needed <= LARGEST {
+        return Ok(());
+    }
+    Err(Refusal(format!(
+        "a search needs dense matrices, here {:.1} GiB for each part, more than {:.1} GiB; K5 is an upper bound",
+        needed as f64 * 8.0 / f64::from(1 << 30),
+        LARGEST as f64 * 8.0 / f64::from(1 << 30)
+    )))
+}
 
 /// A problem that can be split into parts.
 pub trait Tree: Sync {
@@ -57,6 +83,16 @@ impl<N> Default for Split<N> {
 }
 
 impl<N> Split<N> {
+    /// Both together.
+    pub fn joined(mut self, other: Split<N>) -> Split<N> {
+        self.open.extend(other.open);
+        Split {
+            open: self.open,
+            settled: max_up(self.settled, other.settled),
+            found: self.found.max(other.found),
+        }
+    }
+
     /// Adds a part with its bound: to the open ones where that is above what is enough.
     pub fn add(&mut self, bound: f64, known: f64, node: impl FnOnce() -> N) {
         if bound <= enough(known) {
@@ -89,15 +125,17 @@ impl Outcome {
     /// The quantity `id`, known to lie between two numbers, with a remark on the search.
     pub fn certificate(&self, id: &'static str, norm: Norm, lower: f64, upper: f64) -> Certificate {
         let name = if id == "k" { "K" } else { "L" };
-        let note = if self.open == 0 {
-            format!("{name} {norm}: {} parts searched", self.nodes)
-        } else {
-            format!("{name} {norm}: stopped with {} parts left, after {}", self.open, self.nodes)
+        let note = match (self.nodes, self.open) {
+            (0, 0) => None,
+            (nodes, 0) => Some(format!("{name} {norm}: {nodes} parts searched")),
+            (nodes, open) => {
+                Some(format!("{name} {norm}: stopped with {open} parts left, after {nodes}"))
+            }
         };
         Certificate {
             lower: Some(lower),
             guarantee: Guarantee::Enclosure,
-            note: Some(note),
+            note,
             ..Certificate::upper_bound(id, norm, upper)
         }
     }

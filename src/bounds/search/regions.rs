@@ -15,10 +15,10 @@ use super::halfspace::{ExactNetwork, HalfSpace, Interior, interior};
 use super::relaxation::Relaxation;
 use super::slopes::progress;
 use super::{Outcome, Split, Tree, best_first, enough};
-use crate::bounds::Problem;
 use crate::bounds::lower::lower_bounds;
 use crate::bounds::lower::verify::{jacobian_norm_down, norm_of};
 use crate::bounds::perturbation::perturbation_up;
+use crate::bounds::{Problem, Stop};
 use crate::network::lowering::LoweredNetwork;
 use crate::network::ranges::{Propagation, Ranges};
 use crate::network::{Chain, InputBox, Slopes};
@@ -79,7 +79,7 @@ struct Regions<'a> {
 
 /// Lower and upper bounds of L without the powers of two of the maps. The network has no pools.
 pub fn search(problem: &Problem, network: &LoweredNetwork, norm: Norm) -> Outcome {
-    let regions = Regions::new(network, norm);
+    let regions = Regions::new(network, norm, problem.options().stop.clone());
     let exponent = network.chain.exponent();
     let known = lower_bounds(problem, &[norm])[0];
     let known = crate::numeric::rounding::scale_down(known, -exponent);
@@ -100,7 +100,7 @@ pub fn search(problem: &Problem, network: &LoweredNetwork, norm: Norm) -> Outcom
 }
 
 impl<'a> Regions<'a> {
-    fn new(network: &'a LoweredNetwork, norm: Norm) -> Regions<'a> {
+    fn new(network: &'a LoweredNetwork, norm: Norm, stop: Stop) -> Regions<'a> {
         let transposed = if norm == Norm::L1 { network.chain.transposed() } else { None };
         let is_transposed = transposed.is_some();
         let chain = transposed.unwrap_or_else(|| network.chain.clone());
@@ -111,7 +111,7 @@ impl<'a> Regions<'a> {
             network,
             exact: ExactNetwork::new(network),
             propagation: Propagation::new(network),
-            relaxation: Relaxation::new(layers.weights.clone(), row_norm, perturbation),
+            relaxation: Relaxation::new(layers.weights.clone(), row_norm, perturbation, stop),
             layers,
             chain,
             is_transposed,
@@ -172,10 +172,12 @@ impl<'a> Regions<'a> {
         }
         let mut bound = expansion.largest();
         let Some(cut) = self.cut(&node, &expansion) else {
-            // The Jacobian is the same on the whole part, or no cut could change anything.
-            if expansion.most_influential().is_none() {
-                bound = bound.min(norm_of(&self.rows_of(&node.rows), &slopes, self.row_norm).1);
-            }
+            // The Jacobian is the same on the whole part, or no cut is left that could change anything.
+            bound = if expansion.most_influential().is_none() {
+                bound.min(norm_of(&self.rows_of(&node.rows), &slopes, self.row_norm).1)
+            } else {
+                bound.min(self.relaxed(&mut node, &slopes, known, split))
+            };
             split.settled = split.settled.max(bound);
             return;
         };
@@ -369,45 +371,4 @@ impl Tree for Regions<'_> {
         }
         split
     }
-}
-
-/// The number of linear regions, counted by their activation patterns with inner points, for ReLU networks
-/// whose weights are known exactly; `None` for others, or where a region could neither be found nor
-/// excluded.
-pub fn count(network: &LoweredNetwork) -> Option<usize> {
-    let exact = ExactNetwork::new(network)?;
-    let neurons =
-        network.stages.iter().enumerate().flat_map(|(r, s)| (0..s.outputs()).map(move |k| (r, k)));
-    let neurons: Vec<(usize, usize)> = neurons.collect();
-    let start = Ranges::unlimited(network);
-    count_from(network, &exact, &neurons, start, &mut Vec::new())
-}
-
-fn count_from(
-    network: &LoweredNetwork,
-    exact: &ExactNetwork,
-    neurons: &[(usize, usize)],
-    ranges: Ranges,
-    half_spaces: &mut Vec<Arc<HalfSpace>>,
-) -> Option<usize> {
-    let Some((&(r, k), rest)) = neurons.split_first() else { return Some(1) };
-    let above = exact.above(network, &ranges, (r, k), 0.0)?;
-    let below = above.opposite();
-    let half = |lo: f64, hi: f64| {
-        let mut ranges = ranges.clone();
-        ranges.arguments[r][k] = Range::new(lo, hi);
-        ranges
-    };
-    let (up, down) = (half(0.0, f64::INFINITY), half(f64::NEG_INFINITY, 0.0));
-    let mut total = 0;
-    for (half_space, ranges) in [(above, up), (below, down)] {
-        half_spaces.push(Arc::new(half_space));
-        total += match interior(half_spaces, None, network.chain.inputs(), None) {
-            Interior::Empty => 0,
-            Interior::Unknown => return None,
-            Interior::Point(_) => count_from(network, exact, rest, ranges, half_spaces)?,
-        };
-        half_spaces.pop();
-    }
-    Some(total)
 }

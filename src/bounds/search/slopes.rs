@@ -1,6 +1,7 @@
 //! The search for K: over the ends of the slope intervals, neuron by neuron.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
@@ -8,9 +9,9 @@ use super::ascent::ascend;
 use super::expansion::{Interval, Layers};
 use super::relaxation::Relaxation;
 use super::{Outcome, Split, Tree, best_first, enough};
-use crate::bounds::Problem;
 use crate::bounds::lower::verify::norm_of;
 use crate::bounds::perturbation::perturbation_up;
+use crate::bounds::{Options, Problem};
 use crate::network::Chain;
 use crate::numeric::Norm;
 use crate::numeric::sdp::Start;
@@ -46,7 +47,7 @@ pub struct SlopeTree {
 /// Lower and upper bounds of K without the powers of two of the maps. The chain has no pools.
 pub fn search(problem: &Problem, norm: Norm) -> Outcome {
     let tree = SlopeTree::new(problem, norm);
-    let roots = tree.roots();
+    let roots = tree.roots(problem.options());
     let say = |outcome: &Outcome| progress("K", norm, outcome, &|x: f64| problem.scaled_up(x));
     best_first(&tree, roots, 0.0, problem.options(), say)
 }
@@ -74,12 +75,18 @@ impl SlopeTree {
         let layers = Layers::new(&chain);
         let norm = if norm == Norm::L2 { Norm::L2 } else { Norm::Linf };
         let perturbation = perturbation_up(&chain, norm).radius;
-        let relaxation = Relaxation::new(layers.weights.clone(), norm, perturbation);
+        let relaxation = Relaxation::new(
+            layers.weights.clone(),
+            norm,
+            perturbation,
+            problem.options().stop.clone(),
+        );
         SlopeTree { chain, layers, slopes, norm, relaxation }
     }
 
     /// One node for each row, those with the largest bounds first in the ascent.
-    fn roots(&self) -> Split<Node> {
+    fn roots(&self, options: &Options) -> Split<Node> {
+        let start = Instant::now();
         let rows = if self.norm == Norm::L2 { 1 } else { self.layers.outputs() };
         let neurons = self.slopes.iter().map(Vec::len).sum();
         let found = (0..rows)
@@ -91,11 +98,18 @@ impl SlopeTree {
                 norm_of(&self.chain, &points, self.norm).0
             })
             .reduce(|| 0.0, f64::max);
-        let mut split = Split { found, ..Split::default() };
-        for row in 0..rows {
-            self.consider(row, vec![End::Either; neurons], None, found, &mut split);
-        }
-        split
+        // Rows that the time does not suffice for keep their K5.
+        let late = || {
+            options.stop.is_set()
+                || options.time_limit.is_some_and(|limit| start.elapsed() >= limit)
+        };
+        let bounded = (0..rows).into_par_iter().map(|row| {
+            let mut split = Split { found, ..Split::default() };
+            let known = if late() { f64::INFINITY } else { found };
+            self.consider(row, vec![End::Either; neurons], None, found, known, &mut split);
+            split
+        });
+        bounded.collect::<Vec<_>>().into_iter().fold(Split::default(), Split::joined)
     }
 
     fn narrowed(&self, ends: &[End]) -> Vec<Vec<Interval>> {
@@ -108,13 +122,14 @@ impl SlopeTree {
         self.slopes.iter().map(|layer| layer.iter().map(&mut fixed).collect()).collect()
     }
 
-    /// Bounds a part and adds it to the split.
+    /// Bounds a part and adds it to the split; by Ksdp as well where K5 is above `relaxed_above`.
     fn consider(
         &self,
         row: usize,
         ends: Vec<End>,
         start: Option<&Arc<Start>>,
         known: f64,
+        relaxed_above: f64,
         split: &mut Split<Node>,
     ) {
         let slopes = self.narrowed(&ends);
@@ -134,7 +149,7 @@ impl SlopeTree {
             return;
         };
         let mut next = None;
-        if bound > enough(known) {
+        if bound > enough(relaxed_above) {
             let (relaxed, inner) = self.relaxation.bound(&slopes, row, known, start);
             bound = bound.min(relaxed);
             next = inner;
@@ -153,7 +168,7 @@ impl Tree for SlopeTree {
         for end in [End::Alpha, End::Beta] {
             let mut ends = node.ends.clone();
             ends[index] = end;
-            self.consider(node.row, ends, node.start.as_ref(), known, &mut split);
+            self.consider(node.row, ends, node.start.as_ref(), known, known, &mut split);
         }
         split
     }

@@ -1,0 +1,159 @@
+//! Boxes, margins, limits of searches and certified radii on the command line.
+#![allow(clippy::expect_used)] // tests fail by panicking
+
+mod program;
+
+use program::{Folder, failure, json, lipbound, stdout, text};
+
+/// f(x) = (|x_0|, 2 x_1): a ReLU network whose constants are known.
+const MODEL: &str = r#"{"format": "lipbound-network/1", "name": "m", "input_shape": [2], "layers": [
+{"type": "dense", "weight": [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], "bias": [0, 0, 0, 0]},
+{"type": "relu"},
+{"type": "dense", "weight": [[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 2.0, -2.0]], "bias": [0, 0]}]}"#;
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.write("m.json", MODEL);
+    folder
+}
+
+fn bounds(folder: &Folder, arguments: &[&str]) -> (f64, f64) {
+    let mut all = vec!["compute", "m.json", "--format", "json", "--bounds", "l", "-q"];
+    all.extend(arguments);
+    let report = &json(&stdout(folder.run(&all)))["reports"][0];
+    (report["lower"].as_f64().expect("a bound"), report["best"].as_f64().expect("a bound"))
+}
+
+#[test]
+fn boxes_narrow_what_is_bounded() {
+    let folder = folder();
+    folder.write("box.txt", "# x_0 is held constant\n0.5, 0.5\n-1, 1\n");
+    folder.write("center.json", "[0.5, 0]");
+    // The largest row sum: 2 by the second output; 1 where x_1 does not move; of 2 x_1 again 2.
+    for (arguments, value) in [
+        (&["--norm", "linf"][..], 2.0),
+        (&["--norm", "linf", "--box", "0.5,1"], 2.0),
+        (&["--norm", "linf", "--box", "0.5,1", "--outputs", "0"], 1.0),
+        (&["--norm", "linf", "--box", "box.txt"], 2.0),
+        (&["--norm", "linf", "--box", "box.txt", "--outputs", "0"], 0.0),
+        (&["--norm", "l1", "--center", "center.json", "--radius", "0.25"], 2.0),
+        // |x_0| - 2 x_1: 3 in linf, the larger slope 2 in l1, sqrt 5 in l2.
+        (&["--norm", "linf", "--margin", "0,1"], 3.0),
+        (&["--norm", "l1", "--margin", "1,0"], 2.0),
+        (&["--norm", "l2", "--margin", "0,1"], 5f64.sqrt()),
+    ] {
+        let (lower, upper) = bounds(&folder, arguments);
+        // A finished search is narrower than 1e-9, and contains the value.
+        assert!(lower <= value * (1.0 + 1e-15) && upper >= value * (1.0 - 1e-15), "{arguments:?}");
+        assert!(upper - lower <= 1e-9 * upper, "{arguments:?}: {lower} {upper}");
+    }
+}
+
+#[test]
+fn every_pair_has_a_report_and_reports_say_what_they_are_for() {
+    let table = stdout(lipbound(&[
+        "compute",
+        "random-2-8x10x6x3.json",
+        "--margin",
+        "all",
+        "--norm",
+        "linf",
+        "--bounds",
+        "k5",
+        "-q",
+        "--box",
+        "0,1",
+    ]));
+    for pair in ["output 0 - output 1", "output 0 - output 2", "output 1 - output 2"] {
+        assert!(table.contains(&format!("inputs in the box 0,1, {pair}")), "{table}");
+    }
+}
+
+#[test]
+fn searches_that_are_stopped_say_so() {
+    let arguments = ["compute", "random-2-8x10x6x3.json", "--norm", "linf", "--bounds", "l", "-q"];
+    let stopped = stdout(lipbound(&[&arguments[..], &["--node-limit", "1"]].concat()));
+    assert!(stopped.contains("note: L linf: stopped with"), "{stopped}");
+    assert!(stopped.contains("L is between"), "{stopped}");
+    let ended = stdout(lipbound(&arguments));
+    assert!(ended.contains("parts searched") && ended.contains("to 8 digits"), "{ended}");
+}
+
+#[test]
+fn a_certificate_holds_on_its_box_only() {
+    let folder = folder();
+    let on_box = ["--box", "0.5,1"];
+    let compute =
+        ["compute", "m.json", "--norm", "l2", "--bounds", "k_sdp", "--certificate", "c.json"];
+    stdout(folder.run(&[&compute[..], &on_box, &["--outputs", "0"]].concat()));
+    let verify = ["verify", "c.json", "m.json", "--outputs", "0"];
+    assert_eq!(folder.run(&[&verify[..], &on_box].concat()).status.code(), Some(0));
+    // Everywhere the slopes are [0, 1], for which the multipliers prove nothing or a larger number.
+    assert_eq!(folder.run(&verify).status.code(), Some(1));
+}
+
+#[test]
+fn radii_are_certified() {
+    let folder = folder();
+    // At (1, 0.25) the outputs are 1 and 0.5. The difference |x_0| - 2 x_1 is 0 on x_0 = 2 x_1, at distance
+    // 0.5 / 3 in linf, 0.5 / sqrt 5 in l2 and 0.5 / 2 in l1: L is 3, sqrt 5, 2 there and everywhere.
+    folder.write("x.txt", "1 0.25\n0 0\n");
+    for (norm, radius) in [("linf", 0.5 / 3.0), ("l2", 0.5 / 5f64.sqrt()), ("l1", 0.25)] {
+        let run = folder
+            .run(&["certify", "m.json", "--input", "x.txt", "--norm", norm, "--format", "json"]);
+        let result = json(&stdout(run));
+        let first = &result["inputs"][0];
+        assert_eq!((first["class"].as_u64(), first["runner_up"].as_u64()), (Some(0), Some(1)));
+        assert!((first["margin"].as_f64().expect("a margin") - 0.5).abs() < 1e-15);
+        let local = first["local_radius"].as_f64().expect("a radius");
+        // Never above; K5 is not L, but nearby two of the four neurons are fixed.
+        assert!(local <= radius * (1.0 + 1e-15), "{norm}: {local}, at most {radius}");
+        assert!(local >= 0.6 * radius, "{norm}: {local}, of {radius}");
+        // The outputs are equal: no class, no radius.
+        let second = &result["inputs"][1];
+        assert!(second["class"].is_null() && second["local_radius"].as_f64() == Some(0.0));
+    }
+    let asked = ["certify", "m.json", "--input", "x.txt", "--norm", "linf", "--radius", "0.01"];
+    let run = folder.run(&asked);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(
+        text(&run.stdout).contains("1 of 2 keep their class within 0.01"),
+        "{}",
+        text(&run.stdout)
+    );
+}
+
+#[test]
+fn mistakes_get_one_clear_error() {
+    let folder = folder();
+    folder.write("short.txt", "1 2\n");
+    folder.write("one.json", &program::model(2.0));
+    let compute = |arguments: &[&str]| folder.run(&[&["compute", "m.json"], arguments].concat());
+    for (run, said) in [
+        (
+            compute(&["--box", "1,0"]),
+            "input 0 has the ends 1 and 0, expected two finite numbers in order",
+        ),
+        (compute(&["--box", "1,1"]), "the box is a single point"),
+        (compute(&["--box", "short.txt"]), "found 1 rows, but the model has 2 inputs"),
+        (compute(&["--box", "nowhere.txt"]), "--box takes LO,HI or a file; found nowhere.txt"),
+        (compute(&["--center", "0", "--radius", "-1"]), "the radius is -1"),
+        (compute(&["--center", "0"]), "--radius"),
+        (compute(&["--margin", "0,0"]), "expected two different outputs"),
+        (compute(&["--margin", "0,7"]), "--margin 0,7: the model has the outputs 0 to 1"),
+        (compute(&["--margin", "x"]), "expected two outputs such as 0,1, or all"),
+        (compute(&["--time-limit", "5 parsecs"]), "expected ms, s, m or h"),
+        (
+            folder.run(&["certify", "one.json", "--input", "short.txt", "--norm", "l1"]),
+            "found numbers of shape",
+        ),
+        (
+            folder.run(&["certify", "m.json", "--input", "short.txt", "--norm", "l3"]),
+            "found l3, expected l1, l2 or linf",
+        ),
+    ] {
+        let message = failure(run);
+        assert!(message.contains(said), "{said}: {message}");
+        assert!(!message.contains("panicked"), "{message}");
+    }
+}
