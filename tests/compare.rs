@@ -153,6 +153,30 @@ fn wide_comparisons_keep_to_80_columns() {
 }
 
 #[test]
+fn norms_computed_apart_are_put_together_behind_a_part_of_the_same_model() {
+    let folder = series(&[1, 2]);
+    for (report, options) in [
+        ("a.json", &["--norm", "linf", "--outputs", "0"][..]),
+        ("b.json", &["--norm", "l1"]),
+        ("c.json", &["--norm", "l2"]),
+    ] {
+        let compute = ["compute", "epoch2.json", "--format", "json", "-o", report];
+        stdout(folder.run(&[&compute[..], options].concat()));
+    }
+    let report = stdout(folder.run(&["compare", "a.json", "b.json", "c.json", "--format", "json"]));
+    let report = json(&report);
+    let rows = report["reports"].as_array().expect("reports").iter();
+    let names: Vec<String> = rows.map(|row| format!("{} {}", row["model"], row["norm"])).collect();
+    let whole = r#""epoch2.json (b.json)""#;
+    let expected = [
+        r#""epoch2.json" "linf""#.to_owned(),
+        format!(r#"{whole} "l1""#),
+        format!(r#"{whole} "l2""#),
+    ];
+    assert!(expected.iter().all(|row| names.contains(row)) && names.len() == 3, "{names:?}");
+}
+
+#[test]
 fn bounds_on_different_inputs_are_not_compared() {
     let folder = series(&[1, 2]);
     let compute = |report: &str, region: &[&str]| {

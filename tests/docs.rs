@@ -36,6 +36,7 @@ fn folder() -> Folder {
         std::fs::copy(root().join(from), folder.path(to)).expect("a copy");
     };
     copy("examples/mnist_mlp.npz", "examples/mnist_mlp.npz");
+    copy("examples/greedy.json", "examples/greedy.json");
     copy("tests/data/networks/random-2-8x10x6x3.json", "model.json");
     copy("tests/data/onnx/operators/elu.onnx", "model.onnx");
     for (name, rows, columns) in [("w0.npy", 3, 2), ("w1.npy", 3, 3), ("w2.npy", 1, 3)] {

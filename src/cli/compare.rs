@@ -179,22 +179,25 @@ fn reported(report: Report, arguments: &Compute) -> Model {
 /// Adds a model. What is known of the same model and does not contradict becomes one, so that norms and
 /// bounds can be computed on several machines; otherwise `label` tells them apart.
 fn add(models: &mut Vec<Model>, mut model: Model, label: &str, arguments: &Compute) {
-    let same = models.iter_mut().find(|known| known.name == model.name && known.outcome.is_ok());
-    if let (Some(known), Ok(new)) = (same, &model.outcome) {
-        match &mut known.outcome {
-            Ok(old) if agree(old, new) => {
-                merge(old, new.clone());
-                // The name is all that tells that they are of one model.
-                let note = "reports of models with the same name are put together";
-                if !arguments.quiet && !old.notes.iter().any(|known| known == note) {
-                    old.notes.push(note.to_owned());
-                }
-                if model.layers.as_ref().is_some_and(Result::is_ok) {
-                    known.layers = model.layers;
-                }
-                return;
+    if let Ok(new) = &model.outcome {
+        let same = |known: &&mut Model| {
+            known.outcome.as_ref().is_ok_and(|old| old.model == new.model && agree(old, new))
+        };
+        let found = models.iter_mut().find(same);
+        if let Some(Model { outcome: Ok(old), layers, .. }) = found {
+            merge(old, new.clone());
+            // The name is all that tells that they are of one model.
+            let note = "reports of models with the same name are put together";
+            if !arguments.quiet && !old.notes.iter().any(|known| known == note) {
+                old.notes.push(note.to_owned());
             }
-            _ => model.name = format!("{} ({label})", model.name),
+            if model.layers.as_ref().is_some_and(Result::is_ok) {
+                *layers = model.layers;
+            }
+            return;
+        }
+        if models.iter().any(|known| known.name == model.name && known.outcome.is_ok()) {
+            model.name = format!("{} ({label})", model.name);
         }
     }
     models.push(model);
