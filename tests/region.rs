@@ -150,7 +150,7 @@ fn mistakes_get_one_clear_error() {
         ),
         (
             folder.run(&["certify", "m.json", "--input", "long.txt", "--norm", "l1"]),
-            "found numbers of shape [3], expected rows of 2",
+            "found numbers of shape 3, expected rows of 2",
         ),
         (
             folder.run(&["certify", "m.json", "--input", "short.txt", "--norm", "l3"]),

@@ -1,7 +1,7 @@
 //! K: the largest norm over all vertices of the slope intervals, by branch and bound.
 
 use super::enumerate::enumerate;
-use super::search::{check_size, slopes::search};
+use super::search::{price, slopes::search};
 use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound};
 use crate::numeric::Norm;
 use crate::numeric::rounding::scale_down;
@@ -55,17 +55,7 @@ impl Bound for K {
                 "K is for componentwise activations, and this network has a max-pooling; K5 handles it, and so does --pooling explicit".to_owned(),
             ));
         }
-        if let Err(refusal) = check_size(chain) {
-            return Cost::Refused(refusal);
-        }
-        let neurons = chain.neurons();
-        if neurons <= CHEAP {
-            Cost::Cheap
-        } else if neurons <= FORESEEABLE {
-            Cost::Expensive
-        } else {
-            Cost::Open
-        }
+        price(chain, CHEAP, FORESEEABLE)
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

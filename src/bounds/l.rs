@@ -1,6 +1,6 @@
 //! L: the Lipschitz constant itself, by branch and bound.
 
-use super::search::{check_size, regions::search};
+use super::search::{check_size, price, regions::search};
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
 use crate::network::lowering::Stage;
 use crate::numeric::Norm;
@@ -33,8 +33,8 @@ Exponential in the worst case; --time-limit and --node-limit end it, and what is
 interval that holds. In the default set up to 16 neurons with an undecided slope, in `all` up to 32.
 
 # Rounding
-Ranges of arguments, K5 and Ksdp are rounded outwards. A region is dropped only where exact integer
-arithmetic shows that it has no inner point. The lower end is the norm of the Jacobian at a point,
+Ranges of arguments, K5 and Ksdp are rounded outwards. A region is dropped only where
+these ranges or exact integer arithmetic show that it has no inner point. The lower end is the norm of the Jacobian at a point,
 rounded down.
 " }
 
@@ -52,9 +52,6 @@ impl Bound for L {
     }
 
     fn cost(&self, problem: &Problem, _: Norm) -> Cost {
-        if let Err(refusal) = check_size(problem.chain()) {
-            return Cost::Refused(refusal);
-        }
         let network = problem.network();
         let kinks = |stage: &Stage| match stage {
             Stage::Componentwise(parts) => parts.iter().any(|(a, _)| !a.kinks().is_empty()),
@@ -68,14 +65,7 @@ impl Bound for L {
                 "the search for L needs kinks to cut at, and these activations are smooth; on a box (--box) it can halve, and K bounds L everywhere".to_owned(),
             ));
         }
-        let neurons = problem.chain().neurons();
-        if neurons <= CHEAP {
-            Cost::Cheap
-        } else if neurons <= FORESEEABLE {
-            Cost::Expensive
-        } else {
-            Cost::Open
-        }
+        price(problem.chain(), CHEAP, FORESEEABLE)
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::{Certificate, Guarantee, Options, Refusal};
+use super::{Certificate, Cost, Guarantee, Options, Refusal};
 use crate::network::{Chain, LinearMap};
 use crate::numeric::Norm;
 use crate::numeric::rounding::max_up;
@@ -53,6 +53,22 @@ pub fn check_size(chain: &Chain) -> Result<(), Refusal> {
         needed as f64 * 8.0 / f64::from(1 << 30),
         LARGEST as f64 * 8.0 / f64::from(1 << 30)
     )))
+}
+
+/// The price of a search over so many undecided neurons, which takes seconds up to `cheap` of them and
+/// minutes up to `foreseeable`; a refusal where the chain is too large.
+pub fn price(chain: &Chain, cheap: usize, foreseeable: usize) -> Cost {
+    if let Err(refusal) = check_size(chain) {
+        return Cost::Refused(refusal);
+    }
+    let neurons = chain.neurons();
+    if neurons <= cheap {
+        Cost::Cheap
+    } else if neurons <= foreseeable {
+        Cost::Expensive
+    } else {
+        Cost::Open
+    }
 }
 
 /// A problem that can be split into parts.
