@@ -72,10 +72,11 @@ struct Shown {
 /// The commands in the blocks of a page that are not in another language.
 fn commands(page: &str) -> Vec<Shown> {
     let mut shown: Vec<Shown> = Vec::new();
-    let (mut inside, mut open) = (false, false);
+    let (mut fenced, mut inside, mut open) = (false, false, false);
     for (index, line) in page.lines().enumerate() {
         if let Some(language) = line.strip_prefix("```") {
-            inside = !inside && matches!(language, "" | "console");
+            fenced = !fenced;
+            inside = fenced && matches!(language, "" | "console");
             open = false;
         } else if inside {
             let command = line.strip_prefix("$ ");
