@@ -137,10 +137,10 @@ proptest! {
             for id in ["k_star", "k1", "k2", "k3", "k4", "k5", "k_sdp", "k"] {
                 let (here, all) = (compute(id, &local, norm), compute(id, &everywhere, norm));
                 prop_assert!(sampled <= here.upper, "{id} {norm}: {} at a point, {}", sampled, here.upper);
-                // K1, K2 and (in l2) K4 are not monotone in the intervals: centres that differ can enlarge
-                // norms.
+                // K1, K2 and K4 are not monotone in the intervals: a shift of the centres moves a part of one
+                // norm of their sum to another, and norms of parts add up to more than that of the whole.
                 // Ksdp is within 1e-6 of its optimum.
-                if !["k1", "k2"].contains(&id) && (id, norm) != ("k4", Norm::L2) {
+                if !["k1", "k2", "k4"].contains(&id) {
                     prop_assert!(
                         here.upper <= all.upper * (1.0 + 1e-6),
                         "{id} {norm}: {} {}", here.upper, all.upper
