@@ -10,9 +10,9 @@
 use std::collections::HashMap;
 
 use super::search::check_size;
-use super::search::expansion::{Interval as Slope, Layers};
+use super::search::expansion::Layers;
 use super::{Cost, Options, Problem, Refusal, find};
-use crate::network::{InputBox, LoweredNetwork};
+use crate::network::{InputBox, LoweredNetwork, Slopes};
 use crate::numeric::Norm;
 use crate::numeric::rounding::{div_down, scale_up, sub_down};
 
@@ -145,7 +145,7 @@ impl Certifier {
         let within = |radius: f64| -> f64 {
             let local = InputBox::around(x, radius).and_then(|b| differences.on_box(&b));
             let Ok(local) = local else { return 0.0 };
-            let slopes: Vec<Vec<Slope>> = local.chain.slopes().iter().map(ends).collect();
+            let slopes: Vec<_> = local.chain.slopes().iter().map(Slopes::intervals).collect();
             let exponent = differences.chain.exponent();
             let constants = layers.row_lengths(&slopes, self.norm);
             let each = constants.iter().zip(margins);
@@ -174,9 +174,4 @@ impl Certifier {
 /// `margin / constant`, rounded down; infinite where nothing moves.
 fn safe_radius(margin: f64, constant: f64) -> f64 {
     if constant == 0.0 { f64::INFINITY } else { div_down(margin, constant).max(0.0) }
-}
-
-fn ends(slopes: &crate::network::Slopes) -> Vec<Slope> {
-    let d = slopes.diagonal();
-    d.map_or_else(Vec::new, |d| d.alpha().iter().copied().zip(d.beta().iter().copied()).collect())
 }

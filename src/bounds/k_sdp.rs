@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::k5;
 use super::perturbation::perturbation_up;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use crate::network::Slopes;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, max_up};
 use crate::numeric::sdp::{self, Multipliers, Objective};
@@ -189,12 +190,7 @@ impl<'a> Task<'a> {
     fn new(problem: &'a Problem, norm: Norm) -> Result<Task<'a>, Refusal> {
         let chain = problem.chain();
         let weights = chain.maps().iter().map(|map| map.matrix.to_dense()).collect();
-        let intervals = |s: &crate::network::Slopes| {
-            s.diagonal().map_or_else(Vec::new, |d| {
-                d.alpha().iter().copied().zip(d.beta().iter().copied()).collect()
-            })
-        };
-        let slopes = chain.slopes().iter().map(intervals).collect();
+        let slopes = chain.slopes().iter().map(Slopes::intervals).collect();
         let built =
             sdp::Problem::new(weights, slopes).map_err(|error| Refusal(error.to_string()))?;
         let chain = if norm == Norm::L1 { built.transposed() } else { built };

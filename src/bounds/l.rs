@@ -33,9 +33,9 @@ Exponential in the worst case; --time-limit and --node-limit end it, and what is
 interval that holds. In the default set up to 16 neurons with an undecided slope, in `all` up to 32.
 
 # Rounding
-Ranges of arguments, K5 and Ksdp are rounded outwards. A region is dropped only where
-these ranges or exact integer arithmetic show that it has no inner point. The lower end is the norm of the Jacobian at a point,
-rounded down.
+Ranges of arguments, K5 and Ksdp are rounded outwards. A region is dropped only where these ranges or
+exact integer arithmetic show that it has no inner point. The lower end is the norm of the Jacobian at a
+point, rounded down.
 " }
 
 impl Bound for L {

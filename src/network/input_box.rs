@@ -70,13 +70,16 @@ impl InputBox {
         self.sides.iter().zip(x).for_each(|(side, x)| *x = x.clamp(side.lo, side.hi));
     }
 
+    /// A number between the ends of a side; `None` where there is none.
+    pub fn middle(&self, input: usize) -> Option<f64> {
+        let Interval { lo, hi } = self.sides[input];
+        Some(self.sides[input].midpoint()).filter(|&middle| lo < middle && middle < hi)
+    }
+
     /// The two halves along an input, which share a face; `None` where the middle is an end.
     pub fn halves(&self, input: usize) -> Option<[InputBox; 2]> {
         let Interval { lo, hi } = self.sides[input];
-        let middle = self.sides[input].midpoint();
-        if middle <= lo || middle >= hi {
-            return None;
-        }
+        let middle = self.middle(input)?;
         let with = |lo: f64, hi: f64| {
             let mut half = self.clone();
             half.sides[input] = Interval { lo, hi };

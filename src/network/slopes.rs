@@ -152,6 +152,12 @@ impl Slopes {
         }
     }
 
+    /// The interval of each slope; none for a pool.
+    pub fn intervals(&self) -> Vec<(f64, f64)> {
+        let ends = |d: &Diagonal| d.alpha.iter().copied().zip(d.beta.iter().copied()).collect();
+        self.diagonal().map_or_else(Vec::new, ends)
+    }
+
     /// The number of neurons (or windows) whose slope is not fixed.
     pub fn branching(&self) -> usize {
         match self {

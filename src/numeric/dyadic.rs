@@ -45,11 +45,6 @@ impl Dyadic {
         Dyadic { mantissa: n, exponent: 0 }
     }
 
-    /// The product.
-    pub fn times(&self, other: &Dyadic) -> Dyadic {
-        self * other
-    }
-
     /// Whether the number is below 0.
     pub fn is_negative(&self) -> bool {
         self.mantissa < IBig::ZERO

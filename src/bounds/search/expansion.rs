@@ -16,11 +16,9 @@
 
 use ndarray::{Array1, Array2, ArrayView1, s};
 
-use crate::network::{Chain, LinearMap};
+use crate::network::{Chain, Diagonal, LinearMap};
 use crate::numeric::product::{abs_apply_up, multiply};
-use crate::numeric::rounding::{
-    MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, sqrt_up, sub_up, sum_up,
-};
+use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, sqrt_up, sum_up};
 use crate::numeric::spectral::spectral_norm_up;
 use crate::numeric::{Grid, Norm};
 
@@ -51,7 +49,12 @@ impl Expansion {
         self.bounds.iter().copied().fold(0.0, max_up)
     }
 
-    /// The neuron of the largest influence among those of the layers `from..`, as (layer, neuron).
+    /// The number of neurons that have an influence.
+    pub fn influential(&self) -> usize {
+        self.influence.iter().flatten().filter(|x| **x > 0.0).count()
+    }
+
+    /// The neuron of the largest influence, as (layer, neuron); `None` where none has any.
     pub fn most_influential(&self) -> Option<(usize, usize)> {
         let all = self.influence.iter().enumerate();
         let each =
@@ -59,24 +62,6 @@ impl Expansion {
         let open = each.filter(|(x, _, _)| *x > 0.0);
         open.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)).then(b.2.cmp(&a.2)))
             .map(|(_, r, k)| (r, k))
-    }
-}
-
-/// Centres, radii and largest absolute values of the slopes of one layer.
-struct Parts {
-    centre: Vec<f64>,
-    radius: Vec<f64>,
-    magnitude: Vec<f64>,
-}
-
-impl Parts {
-    fn new(slopes: &[Interval]) -> Parts {
-        let middle = |&(a, b): &Interval| if a == b { a } else { a / 2.0 + b / 2.0 };
-        let centre: Vec<f64> = slopes.iter().map(middle).collect();
-        let each = || slopes.iter().zip(&centre);
-        let radius = each().map(|(&(a, b), &c)| max_up(sub_up(b, c), sub_up(c, a))).collect();
-        let magnitude = slopes.iter().map(|(a, b)| a.abs().max(b.abs())).collect();
-        Parts { centre, radius, magnitude }
     }
 }
 
@@ -122,7 +107,11 @@ impl Layers {
     }
 
     fn sources(&self, slopes: &[Vec<Interval>], rows: &[usize]) -> Sources {
-        let parts: Vec<Parts> = slopes.iter().map(|layer| Parts::new(layer)).collect();
+        let diagonal = |layer: &Vec<Interval>| {
+            let (alpha, beta) = layer.iter().copied().unzip();
+            Diagonal::new(alpha, beta)
+        };
+        let parts: Vec<Diagonal> = slopes.iter().map(diagonal).collect();
         let sizes = self.sizes(&parts);
         let mut sources = self.outputs_as_sources(rows, &parts, &sizes);
         for r in (0..self.depth()).rev() {
@@ -140,7 +129,7 @@ impl Layers {
     }
 
     /// `h_r` of the module's comment.
-    fn sizes(&self, parts: &[Parts]) -> Vec<Vec<f64>> {
+    fn sizes(&self, parts: &[Diagonal]) -> Vec<Vec<f64>> {
         let mut sizes: Vec<Vec<f64>> = Vec::with_capacity(self.weights.len());
         for (r, w) in self.weights.iter().enumerate() {
             let below = self.below(r, parts, &sizes);
@@ -156,25 +145,30 @@ impl Layers {
     }
 
     /// Bounds of `F` of the unit rows over the columns of map `r`: `s h_{r-1}`, or 1 at the input.
-    fn below(&self, r: usize, parts: &[Parts], sizes: &[Vec<f64>]) -> Vec<f64> {
+    fn below(&self, r: usize, parts: &[Diagonal], sizes: &[Vec<f64>]) -> Vec<f64> {
         match r.checked_sub(1) {
             None => vec![1.0; self.weights[0].ncols()],
             Some(q) => {
-                let each = parts[q].magnitude.iter().zip(&sizes[q]);
-                each.map(|(&s, &h)| mul_up(s, h)).collect()
+                let each = parts[q].magnitude().zip(&sizes[q]);
+                each.map(|(s, &h)| mul_up(s, h)).collect()
             }
         }
     }
 
     /// What the radius of map `r` adds to `F` of its rows.
-    fn spread(&self, r: usize, parts: &[Parts], sizes: &[Vec<f64>]) -> Option<Vec<f64>> {
+    fn spread(&self, r: usize, parts: &[Diagonal], sizes: &[Vec<f64>]) -> Option<Vec<f64>> {
         self.radii[r].as_ref().map(|radius| {
             let column = Array1::from(self.below(r, parts, sizes)).insert_axis(ndarray::Axis(1));
             abs_apply_up(radius.view(), Grid::of(radius.iter()), column.view()).column(0).to_vec()
         })
     }
 
-    fn outputs_as_sources(&self, rows: &[usize], parts: &[Parts], sizes: &[Vec<f64>]) -> Sources {
+    fn outputs_as_sources(
+        &self,
+        rows: &[usize],
+        parts: &[Diagonal],
+        sizes: &[Vec<f64>],
+    ) -> Sources {
         let last = self.depth();
         let w = &self.weights[last];
         let spread = self.spread(last, parts, sizes);
@@ -187,8 +181,8 @@ impl Layers {
     }
 
     /// From the results of stage `r` to the results of the stage below, or the input.
-    fn descend(&self, sources: &mut Sources, r: usize, parts: &[Parts], sizes: &[Vec<f64>]) {
-        let (w, part) = (&self.weights[r], &parts[r]);
+    fn descend(&self, sources: &mut Sources, r: usize, parts: &[Diagonal], sizes: &[Vec<f64>]) {
+        let (w, centre, radius) = (&self.weights[r], parts[r].centre(), parts[r].radius());
         let spread = self.spread(r, parts, sizes);
         let width = w.nrows();
         // One rounding for the centre and a dot product of `width` terms, relative to the computed row.
@@ -199,7 +193,7 @@ impl Layers {
             let own = sum_up(sizes[r].iter().copied());
             mul_up((2 * width) as f64 * MIN_SUBNORMAL, add_up(below, own))
         };
-        let open: Vec<usize> = (0..width).filter(|&k| part.radius[k] > 0.0).collect();
+        let open: Vec<usize> = (0..width).filter(|&k| radius[k] > 0.0).collect();
         let mut reached = vec![0.0f64; width];
         let count = sources.rows.nrows();
         let mut centred = sources.rows.clone();
@@ -208,7 +202,7 @@ impl Layers {
             let mut links = Vec::new();
             for &k in &open {
                 if row[k] != 0.0 {
-                    let weight = mul_up(row[k].abs(), part.radius[k]);
+                    let weight = mul_up(row[k].abs(), radius[k]);
                     reached[k] = reached[k].max(weight);
                     links.push((k, weight));
                 }
@@ -216,8 +210,8 @@ impl Layers {
             pending.push(links);
             let (mut error, mut touched) = (0.0, false);
             for (k, x) in row.iter_mut().enumerate() {
-                touched |= *x != 0.0 && part.centre[k] != 0.0;
-                *x *= part.centre[k];
+                touched |= *x != 0.0 && centre[k] != 0.0;
+                *x *= centre[k];
                 error += x.abs() * sizes[r][k];
             }
             if touched {

@@ -213,7 +213,7 @@ fn proves_empty_in(input: &InputBox, cut: &[&HalfSpace], y: &[f64]) -> bool {
         // All half-spaces on the scale of their rounded coefficients.
         let y = y.shifted(-(length_in_bits(&h.exact) as isize));
         for (sum, a) in sums.iter_mut().zip(&h.exact) {
-            *sum = std::mem::replace(sum, Dyadic::ZERO) + Dyadic::from_integer(a.clone()).times(&y);
+            *sum = std::mem::replace(sum, Dyadic::ZERO) + &Dyadic::from_integer(a.clone()) * &y;
         }
     }
     let mut largest = sums.pop().unwrap_or(Dyadic::ZERO);

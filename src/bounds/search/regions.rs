@@ -122,13 +122,8 @@ impl<'a> Regions<'a> {
 
     /// The slopes of the stages in the orientation of the layers.
     fn oriented(&self, ranges: &Ranges) -> Vec<Vec<Interval>> {
-        let ends = |s: &Slopes| -> Vec<Interval> {
-            let d = s.diagonal();
-            d.map_or_else(Vec::new, |d| {
-                d.alpha().iter().copied().zip(d.beta().iter().copied()).collect()
-            })
-        };
-        let mut slopes: Vec<_> = ranges.slopes(self.network).iter().map(ends).collect();
+        let mut slopes: Vec<_> =
+            ranges.slopes(self.network).iter().map(Slopes::intervals).collect();
         if self.is_transposed {
             slopes.reverse();
         }
@@ -181,7 +176,7 @@ impl<'a> Regions<'a> {
             split.settled = split.settled.max(bound);
             return;
         };
-        let matter = expansion.influence.iter().flatten().filter(|x| **x > 0.0).count();
+        let matter = expansion.influential();
         if matter > 1 && (matches!(cut, Cut::Kink(..)) || matter <= RELAXED) {
             bound = bound.min(self.relaxed(&mut node, &slopes, known, split));
         }
@@ -224,7 +219,7 @@ impl<'a> Regions<'a> {
     fn cut(&self, node: &Node, expansion: &Expansion) -> Option<Cut> {
         let ranges = &node.ranges;
         expansion.most_influential()?;
-        let matter = expansion.influence.iter().flatten().filter(|x| **x > 0.0).count();
+        let matter = expansion.influential();
         let halved = || {
             let input = node.input.as_ref()?;
             self.longest(input, ranges, expansion).map(Cut::Halve)
@@ -284,7 +279,7 @@ impl<'a> Regions<'a> {
                 reach *= &Array1::from(d.centre().to_vec()).insert_axis(Axis(1));
             }
         }
-        let splittable = (0..n).filter(|&j| input.halves(j).is_some());
+        let splittable = (0..n).filter(|&j| input.middle(j).is_some());
         splittable.max_by(|&a, &b| score[a].total_cmp(&score[b]).then(b.cmp(&a)))
     }
 

@@ -12,7 +12,7 @@ use super::{Outcome, Split, Tree, best_first, enough};
 use crate::bounds::lower::verify::norm_of;
 use crate::bounds::perturbation::perturbation_up;
 use crate::bounds::{Options, Problem};
-use crate::network::Chain;
+use crate::network::{Chain, Slopes};
 use crate::numeric::Norm;
 use crate::numeric::sdp::Start;
 
@@ -66,12 +66,7 @@ pub fn progress(name: &str, norm: Norm, outcome: &Outcome, scaled: &dyn Fn(f64) 
 impl SlopeTree {
     fn new(problem: &Problem, norm: Norm) -> SlopeTree {
         let chain = problem.oriented(norm).chain.clone();
-        let intervals = |s: &crate::network::Slopes| {
-            let ends =
-                s.diagonal().map(|d| d.alpha().iter().copied().zip(d.beta().iter().copied()));
-            ends.map_or_else(Vec::new, Iterator::collect)
-        };
-        let slopes: Vec<Vec<Interval>> = chain.slopes().iter().map(intervals).collect();
+        let slopes: Vec<Vec<Interval>> = chain.slopes().iter().map(Slopes::intervals).collect();
         let layers = Layers::new(&chain);
         let norm = if norm == Norm::L2 { Norm::L2 } else { Norm::Linf };
         let perturbation = perturbation_up(&chain, norm).radius;
