@@ -86,7 +86,7 @@ impl Products {
             for (s, &count) in entries[..t - 1].iter().enumerate() {
                 let dense = map.rows().saturating_mul(maps[s].columns());
                 let stored = (count as f64 / samples.max(1) as f64 * map.rows() as f64) as usize;
-                let all_sparse = maps[s..t].iter().all(|m| m.matrix.as_sparse().is_some());
+                let all_sparse = maps[s..t].iter().all(|m| m.matrix.as_dense().is_none());
                 let sparse = if all_sparse { stored.saturating_mul(24) } else { usize::MAX };
                 total = total.saturating_add(sparse.min(dense.saturating_mul(8)));
             }
@@ -104,15 +104,15 @@ fn count_row(chain: &Chain, t: usize, row: usize, entries: &mut [usize]) {
     let mut support = vec![row];
     for s in (0..t).rev() {
         let columns = maps[s].columns();
-        let Some(sparse) = maps[s].matrix.as_sparse() else {
-            // Everything below a dense map is reached.
-            if !support.is_empty() {
-                (0..=s).for_each(|s| entries[s] += maps[s].columns());
-            }
-            return;
-        };
         let mut reached = vec![false; columns];
-        support.iter().for_each(|&i| sparse.row(i).for_each(|(j, _)| reached[j] = true));
+        for &i in &support {
+            let Some(row) = maps[s].matrix.row_support(i) else {
+                // Everything below a dense map is reached.
+                (0..=s).for_each(|s| entries[s] += maps[s].columns());
+                return;
+            };
+            row.into_iter().for_each(|j| reached[j] = true);
+        }
         support = (0..columns).filter(|&j| reached[j]).collect();
         entries[s] += support.len();
         // A window of several elements has no centre: nothing goes on below it.
@@ -287,7 +287,7 @@ pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
             let product = products.get(t, s);
             let mut q = rows[t - 1][s].clone();
             if product.relative > 0.0 {
-                q = q.sum_up(&a.map(|_, x| mul_up(x, product.relative)));
+                q = q.sum_up(&a.map_entries(|x| mul_up(x, product.relative)));
             }
             if let Some(b) = &b {
                 q = q.sum_up(b);

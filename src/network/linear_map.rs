@@ -76,9 +76,9 @@ impl LinearMap {
         // A quotient in the subnormal range is off by at most half the smallest subnormal.
         let inexact = |x: f64| x != 0.0 && shift > 0 && scale(x).abs() < f64::MIN_POSITIVE;
         let lost = inexact(self.matrix.grid().min)
-            .then(|| self.matrix.map(|_, x| if inexact(x) { MIN_SUBNORMAL } else { 0.0 }));
+            .then(|| self.matrix.map_entries(|x| if inexact(x) { MIN_SUBNORMAL } else { 0.0 }));
         let matrix = self.matrix.scaled_by_power(-shift);
-        let radius = self.radius.map(|r| r.map(|_, x| scale_up(x, -shift)));
+        let radius = self.radius.map(|r| r.map_entries(|x| scale_up(x, -shift)));
         let radius = match (radius, lost) {
             (Some(r), Some(lost)) => Some(r.sum_up(&lost)),
             (r, lost) => r.or(lost),
@@ -102,7 +102,7 @@ impl LinearMap {
         // structurally zero.
         let error = self.matrix.dot_error(inner.matrix.grid());
         let (a, b) = (self.matrix.abs(), inner.matrix.abs());
-        let mut inner_error = b.map(|_, x| mul_up(error.relative, x));
+        let mut inner_error = b.map_entries(|x| mul_up(error.relative, x));
         if let Some(r) = &inner.radius {
             inner_error = inner_error.sum_up(r);
         }
@@ -127,7 +127,7 @@ impl LinearMap {
             maps.iter().map(|&m| m.clone().shifted(exponent - m.exponent)).collect();
         let matrices: Vec<&Matrix> = aligned.iter().map(|m| &m.matrix).collect();
         let radius = aligned.iter().any(|m| m.radius.is_some()).then(|| {
-            let zero = |m: &LinearMap| m.matrix.map(|_, _| 0.0);
+            let zero = |m: &LinearMap| m.matrix.map_entries(|_| 0.0);
             let radii: Vec<Matrix> =
                 aligned.iter().map(|m| m.radius.clone().unwrap_or_else(|| zero(m))).collect();
             Matrix::stacked(&radii.iter().collect::<Vec<_>>())
@@ -192,8 +192,8 @@ fn underflow(matrix: &Matrix, a: &Matrix, b: &Matrix, eta: f64) -> Matrix {
     if matrix.as_dense().is_some() {
         return Matrix::dense(Array2::from_elem((matrix.rows(), matrix.columns()), eta));
     }
-    let ones = |m: &Matrix| m.map(|_, x| if x == 0.0 { 0.0 } else { 1.0 });
-    ones(a).multiply(&ones(b)).map(|_, x| if x == 0.0 { 0.0 } else { eta })
+    let ones = |m: &Matrix| m.map_entries(|x| if x == 0.0 { 0.0 } else { 1.0 });
+    ones(a).multiply(&ones(b)).map_entries(|x| if x == 0.0 { 0.0 } else { eta })
 }
 
 /// `||R||_2 <= sqrt(||R||_1 ||R||_inf)`.

@@ -18,6 +18,7 @@
 //! Each largest eigenvalue is verified ([`symbol`]).
 
 mod cells;
+mod gather;
 mod lattice;
 mod part;
 mod symbol;

@@ -1,5 +1,6 @@
 //! A matrix as the bounds use it: dense or sparse, shared, with the grid of its entries.
 
+mod blocks;
 mod multiply;
 mod norms;
 
@@ -11,6 +12,7 @@ use super::conv_norm::{Convolution, Part};
 use super::grid::Grid;
 use super::rounding::{add_up, power_of_two};
 use super::sparse::Csr;
+use blocks::Blocks;
 
 /// A real matrix with `f64` entries; copies and transposes share their entries.
 #[derive(Debug, Clone)]
@@ -26,7 +28,12 @@ enum Entries {
     Dense(ArcArray2<f64>),
     /// The matrix and its transpose, so that both directions run along rows.
     Sparse(Arc<Csr>, Arc<Csr>),
+    /// Convolutions that are too large to be written out.
+    Blocks(Arc<Blocks>),
 }
+
+/// The number of entries above which the matrix of a convolution is not written out: 100 MB.
+const LARGEST_WRITTEN: usize = 1 << 22;
 
 impl Matrix {
     /// A dense matrix.
@@ -46,19 +53,32 @@ impl Matrix {
         Matrix { entries, grid, parts: Vec::new() }
     }
 
-    /// The same matrix, which is that of `convolution`: its spectral norm can be bounded by means of
-    /// the kernel. Transposition, scaling by a power of two, stacking and products with matrices that
-    /// only scale channels and move rows or columns keep this; nothing else does.
-    pub fn with_convolution(self, convolution: Convolution) -> Matrix {
-        let part = Part::whole(self.rows(), self.columns(), convolution);
-        debug_assert!(self.has_part(&part));
-        Matrix { parts: vec![part], ..self }
+    /// The matrix of a convolution, written out where it is not too large. Its spectral norm can be
+    /// bounded by means of the kernel: transposition, scaling by a power of two, stacking and products
+    /// with matrices that only scale channels and move rows or columns keep this; nothing else does.
+    pub fn convolution(convolution: Convolution) -> Matrix {
+        Matrix::convolution_up_to(LARGEST_WRITTEN, convolution)
+    }
+
+    fn convolution_up_to(largest: usize, convolution: Convolution) -> Matrix {
+        if convolution.matrix_entries() > largest {
+            return Matrix::blocks(Blocks::convolution(convolution));
+        }
+        let matrix = Matrix::sparse(convolution.to_sparse());
+        let part = Part::whole(matrix.rows(), matrix.columns(), convolution);
+        debug_assert!(matrix.has_part(&part));
+        Matrix { parts: vec![part], ..matrix }
+    }
+
+    fn blocks(blocks: Blocks) -> Matrix {
+        let grid = blocks.grid();
+        Matrix { entries: Entries::Blocks(Arc::new(blocks)), grid, parts: Vec::new() }
     }
 
     /// Whether the part equals its block of this matrix, bit for bit.
     fn has_part(&self, part: &Part) -> bool {
         match &self.entries {
-            Entries::Dense(_) => false,
+            Entries::Dense(_) | Entries::Blocks(_) => false,
             Entries::Sparse(a, t) => part.is_in(a, t),
         }
     }
@@ -78,6 +98,7 @@ impl Matrix {
                 Matrix { entries: Entries::Sparse(a, t), grid, parts: Vec::new() }
             }
             Entries::Dense(a) => Matrix::dense(a.mapv(scale)),
+            Entries::Blocks(blocks) => Matrix::blocks(blocks.map(&scale)),
         };
         // Where an entry may have been rounded the matrix is no longer that of the kernels.
         let exact = self.grid.max == 0.0
@@ -98,6 +119,7 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(a) => a.nrows(),
             Entries::Sparse(a, _) => a.rows(),
+            Entries::Blocks(blocks) => blocks.rows,
         }
     }
 
@@ -106,6 +128,7 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(a) => a.ncols(),
             Entries::Sparse(a, _) => a.columns(),
+            Entries::Blocks(blocks) => blocks.columns,
         }
     }
 
@@ -114,11 +137,11 @@ impl Matrix {
         self.grid
     }
 
-    /// The number of bytes that the entries take.
+    /// The number of bytes that the entries take, written out.
     pub fn bytes(&self) -> usize {
         match &self.entries {
             Entries::Dense(a) => 8 * a.len(),
-            Entries::Sparse(a, _) => 24 * a.entries(),
+            Entries::Sparse(..) | Entries::Blocks(_) => 24 * self.stored_entries(),
         }
     }
 
@@ -127,6 +150,7 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(a) => a.len(),
             Entries::Sparse(a, _) => a.entries(),
+            Entries::Blocks(blocks) => blocks.count(),
         }
     }
 
@@ -135,6 +159,7 @@ impl Matrix {
         let entries = match &self.entries {
             Entries::Dense(a) => Entries::Dense(a.clone().reversed_axes()),
             Entries::Sparse(a, t) => Entries::Sparse(t.clone(), a.clone()),
+            Entries::Blocks(blocks) => Entries::Blocks(Arc::new(blocks.transposed())),
         };
         let parts = self.parts.iter().cloned().map(Part::transposed).collect();
         Matrix { entries, grid: self.grid, parts }
@@ -145,6 +170,7 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(a) => a.to_owned(),
             Entries::Sparse(a, _) => a.to_dense(),
+            Entries::Blocks(blocks) => blocks.written().0.to_dense(),
         }
     }
 
@@ -152,15 +178,34 @@ impl Matrix {
     pub fn as_dense(&self) -> Option<ArrayView2<'_, f64>> {
         match &self.entries {
             Entries::Dense(a) => Some(a.view()),
-            Entries::Sparse(..) => None,
+            Entries::Sparse(..) | Entries::Blocks(_) => None,
         }
     }
 
-    /// The entries, if they are held in sparse form.
+    /// The entries in sparse form, unless they are held in dense form; what was too large to be written
+    /// out is written out here.
     pub fn as_sparse(&self) -> Option<&Csr> {
+        self.sparse_pair().map(|(a, _)| &**a)
+    }
+
+    /// [`Matrix::as_sparse`] with the transpose.
+    fn sparse_pair(&self) -> Option<(&Arc<Csr>, &Arc<Csr>)> {
         match &self.entries {
             Entries::Dense(_) => None,
-            Entries::Sparse(a, _) => Some(a),
+            Entries::Sparse(a, t) => Some((a, t)),
+            Entries::Blocks(blocks) => {
+                let (a, t) = blocks.written();
+                Some((a, t))
+            }
+        }
+    }
+
+    /// The columns of the entries of row `i`, in no order; `None` where they are held in dense form.
+    pub fn row_support(&self, i: usize) -> Option<Vec<usize>> {
+        match &self.entries {
+            Entries::Dense(_) => None,
+            Entries::Sparse(a, _) => Some(a.row(i).map(|(j, _)| j).collect()),
+            Entries::Blocks(blocks) => Some(blocks.row_support(i)),
         }
     }
 
@@ -168,7 +213,10 @@ impl Matrix {
     pub fn get(&self, i: usize, j: usize) -> f64 {
         match &self.entries {
             Entries::Dense(a) => a[[i, j]],
-            Entries::Sparse(a, _) => a.row(i).find(|&(k, _)| k == j).map_or(0.0, |(_, v)| v),
+            Entries::Sparse(..) | Entries::Blocks(_) => {
+                let row = self.as_sparse().map(|a| a.row(i));
+                row.and_then(|mut row| row.find(|&(k, _)| k == j)).map_or(0.0, |(_, v)| v)
+            }
         }
     }
 
@@ -190,21 +238,37 @@ impl Matrix {
                 Matrix::dense(out)
             }
             Entries::Sparse(a, _) => Matrix::sparse(a.map(f)),
+            Entries::Blocks(blocks) => Matrix::sparse(blocks.written().0.map(f)),
+        }
+    }
+
+    /// The matrix with every entry mapped by `f`, which must map 0 to 0.
+    pub fn map_entries(&self, f: impl Fn(f64) -> f64) -> Matrix {
+        match &self.entries {
+            Entries::Blocks(blocks) => Matrix::blocks(blocks.map(&f)),
+            _ => self.map(|_, value| f(value)),
         }
     }
 
     /// The matrix of absolute values.
     pub fn abs(&self) -> Matrix {
-        self.map(|_, value| value.abs())
+        self.map_entries(f64::abs)
+    }
+
+    /// Hands over the entries of a row that is held in sparse form, in the order of the columns.
+    fn row_entries(&self, i: usize, push: &mut dyn FnMut(usize, f64)) {
+        if let Some(a) = self.as_sparse() {
+            a.row(i).for_each(|(j, value)| push(j, value));
+        }
     }
 
     /// The given rows, in the given order.
     pub fn select_rows(&self, rows: &[usize]) -> Matrix {
         match &self.entries {
             Entries::Dense(a) => Matrix::dense(a.select(Axis(0), rows)),
-            Entries::Sparse(a, _) => {
-                Matrix::sparse(Csr::from_rows(rows.len(), a.columns(), |i, push| {
-                    a.row(rows[i]).for_each(|(j, value)| push(j, value));
+            Entries::Sparse(..) | Entries::Blocks(_) => {
+                Matrix::sparse(Csr::from_rows(rows.len(), self.columns(), |i, push| {
+                    self.row_entries(rows[i], push);
                 }))
             }
         }
@@ -213,6 +277,17 @@ impl Matrix {
     /// The matrices on top of each other; sparse if all of them are.
     pub fn stacked(parts: &[&Matrix]) -> Matrix {
         let columns = parts.first().map_or(0, |m| m.columns());
+        if parts.iter().any(|m| matches!(m.entries, Entries::Blocks(_))) {
+            let each = |m: &&Matrix| match &m.entries {
+                Entries::Dense(_) => None,
+                Entries::Sparse(a, t) => Some(blocks::Part::Sparse(a.clone(), t.clone())),
+                Entries::Blocks(blocks) => Some(blocks::Part::Blocks(blocks.clone())),
+            };
+            let each: Option<Vec<blocks::Part>> = parts.iter().map(each).collect();
+            if let Some(each) = each {
+                return Matrix::blocks(Blocks::stacked(columns, each));
+            }
+        }
         let sparse: Option<Vec<&Csr>> = parts.iter().map(|m| m.as_sparse()).collect();
         if let Some(sparse) = sparse {
             let rows: Vec<(&Csr, usize)> =
@@ -237,7 +312,7 @@ impl Matrix {
     /// Whether this is the identity.
     pub fn is_identity(&self) -> bool {
         match &self.entries {
-            Entries::Dense(_) => false,
+            Entries::Dense(_) | Entries::Blocks(_) => false,
             Entries::Sparse(a, _) => {
                 a.rows() == a.columns()
                     && a.entries() == a.rows()
@@ -248,7 +323,12 @@ impl Matrix {
 
     /// An upper bound of `self + other`, entry by entry.
     pub fn sum_up(&self, other: &Matrix) -> Matrix {
-        if let (Entries::Sparse(a, _), Entries::Sparse(b, _)) = (&self.entries, &other.entries) {
+        if let (Entries::Blocks(a), Entries::Blocks(b)) = (&self.entries, &other.entries)
+            && let Some(sum) = a.sum_up(b)
+        {
+            return Matrix::blocks(sum);
+        }
+        if let (Some(a), Some(b)) = (self.as_sparse(), other.as_sparse()) {
             let row = |i: usize, push: &mut dyn FnMut(usize, f64)| {
                 merge_rows(a.row(i), b.row(i), push);
             };

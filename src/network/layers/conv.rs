@@ -12,7 +12,7 @@ use super::{AffineMap, Layer, LayerType, Lowered, ParseError, Parsed, show_shape
 use crate::network::linear_map::LinearMap;
 use crate::network::tensor::{TensorSource, Tensors, to_json};
 use crate::numeric::conv_norm::{ConvAxis, Convolution};
-use crate::numeric::{Csr, Interval, Matrix};
+use crate::numeric::{Interval, Matrix};
 
 /// The layer type `conv1d`.
 pub const CONV1D: LayerType = LayerType {
@@ -170,37 +170,22 @@ pub(super) fn channel_bias(bias: Option<ArrayD<f64>>, channels: usize) -> Result
 }
 
 /// The matrix of the convolution that maps planes of the shape `input` to `windows` (each channels,
-/// height, width), with the structure by which its spectral norm can be bounded. The kernel has shape
-/// output channels x input channels of a group x height x width.
+/// height, width). The kernel has shape output channels x input channels of a group x height x width.
+///
+/// # Errors
+/// Sizes beyond the arithmetic of positions.
 pub(super) fn matrix(
     kernel: &Array4<f64>,
     groups: usize,
     [vertical, horizontal]: [Axis; 2],
     input: [usize; 3],
     windows: [usize; 3],
-) -> Matrix {
-    let ([c, h, w], [out, rows, columns]) = (input, windows);
-    let (_, per_group, height, width) = kernel.dim();
-    let csr = Csr::from_rows(out * rows * columns, c * h * w, |i, push| {
-        let (channel, y, x) = (i / (rows * columns), i / columns % rows, i % columns);
-        let first = channel / (out / groups) * per_group;
-        for k in 0..per_group {
-            for a in 0..height {
-                let Some(row) = vertical.element(y, a, h) else { continue };
-                for b in 0..width {
-                    if let Some(column) = horizontal.element(x, b, w) {
-                        push(((first + k) * h + row) * w + column, kernel[[channel, k, a, b]]);
-                    }
-                }
-            }
-        }
-    });
-    let axes = [vertical.lattice(h, rows), horizontal.lattice(w, columns)];
-    let sparse = Matrix::sparse(csr);
-    match Convolution::new(kernel.clone(), groups, axes) {
-        Some(convolution) => sparse.with_convolution(convolution),
-        None => sparse,
-    }
+) -> Result<Matrix, String> {
+    let axes = [vertical.lattice(input[1], windows[1]), horizontal.lattice(input[2], windows[2])];
+    let convolution = Convolution::new(kernel.clone(), groups, axes);
+    convolution.map(Matrix::convolution).ok_or_else(|| {
+        "its strides, dilations, paddings and planes have to be smaller than 2^28".to_owned()
+    })
 }
 
 impl Axis {
@@ -235,7 +220,7 @@ impl Layer for Conv {
         let windows = self.outputs(input)?;
         let [out, rows, columns] = windows;
         let planes = planes(input, self.dimensions)?;
-        let linear = matrix(&self.weight, self.groups, self.axes, planes, windows);
+        let linear = matrix(&self.weight, self.groups, self.axes, planes, windows)?;
         let each = |i: usize| Interval::point(self.bias[i / (rows * columns)]);
         Ok(Lowered::Affine(AffineMap {
             linear: LinearMap::new(linear),

@@ -163,7 +163,7 @@ impl Layer for ConvTranspose {
         let [out, rows, columns] = outputs;
         let planes = planes(input, self.dimensions)?;
         // The convolution that it transposes goes from the outputs to the inputs.
-        let transposed = matrix(&self.weight, self.groups, self.axes, outputs, planes);
+        let transposed = matrix(&self.weight, self.groups, self.axes, outputs, planes)?;
         let each = |i: usize| Interval::point(self.bias[i / (rows * columns)]);
         Ok(Lowered::Affine(AffineMap {
             linear: LinearMap::new(transposed.transposed()),

@@ -119,21 +119,21 @@ impl Part {
 
 impl Convolution {
     /// The rows and columns of the matrix.
-    fn shape(&self) -> (usize, usize) {
+    pub(super) fn shape(&self) -> (usize, usize) {
         let (out, per_group, ..) = self.kernel.dim();
         let inputs = per_group * self.groups;
         (out * self.channel_size(false), inputs * self.channel_size(true))
     }
 
     /// The number of elements of a channel of the output or the input.
-    fn channel_size(&self, of_input: bool) -> usize {
+    pub(in crate::numeric) fn channel_size(&self, of_input: bool) -> usize {
         let size = |axis: &ConvAxis| if of_input { axis.inputs } else { axis.windows };
         size(&self.axes[0]) * size(&self.axes[1])
     }
 
     /// The kernel times the power of two, with rounding to nearest: exact for entries that a matrix
     /// holds.
-    fn scaled_kernel(&self) -> Array4<f64> {
+    pub(super) fn scaled_kernel(&self) -> Array4<f64> {
         let half = self.exponent / 2;
         let (first, second) = (power_of_two(half), power_of_two(self.exponent - half));
         self.kernel.mapv(|x| x * first * second)
@@ -142,7 +142,7 @@ impl Convolution {
     /// The convolution with each channel of the output, or of the input, multiplied by its factor,
     /// rounded to nearest as the entries of the product of the matrices are. `None` where the number
     /// of factors is another one.
-    fn with_scaled_channels(&self, factors: &[f64], of_input: bool) -> Option<Convolution> {
+    pub(in crate::numeric) fn with_scaled_channels(&self, factors: &[f64], of_input: bool) -> Option<Convolution> {
         let mut kernel = self.scaled_kernel();
         let (out, per_group, ..) = kernel.dim();
         let count = if of_input { per_group * self.groups } else { out };

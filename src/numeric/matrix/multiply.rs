@@ -19,6 +19,7 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(a) => a.ncols(),
             Entries::Sparse(a, _) => a.longest_row(),
+            Entries::Blocks(blocks) => blocks.longest_row(),
         }
     }
 
@@ -45,6 +46,24 @@ impl Matrix {
                 let product = sparse_product(a, b);
                 Matrix { parts: product_parts(self, other, &product), ..product }
             }
+            (Entries::Blocks(a), Entries::Dense(b)) => Matrix::dense(a.apply(b.view(), &|v| v)),
+            (Entries::Dense(a), Entries::Blocks(b)) => {
+                Matrix::dense(b.transposed().apply(a.t(), &|v| v).reversed_axes())
+            }
+            (Entries::Sparse(a, _), Entries::Blocks(b)) => match b.selected_by(a) {
+                Some(product) => Matrix::blocks(product),
+                None => sparse_product(a, &b.written().0),
+            },
+            (Entries::Blocks(a), Entries::Sparse(b, b_transposed)) => {
+                // (A B)^T = B^T A^T.
+                match a.transposed().selected_by(b_transposed) {
+                    Some(product) => Matrix::blocks(product.transposed()),
+                    None => sparse_product(&a.written().0, b),
+                }
+            }
+            (Entries::Blocks(a), Entries::Blocks(b)) => {
+                sparse_product(&a.written().0, &b.written().0)
+            }
         }
     }
 
@@ -59,7 +78,7 @@ impl Matrix {
     /// it from the left only pick rows.
     pub fn is_signed_selection(&self) -> bool {
         match &self.entries {
-            Entries::Dense(_) => false,
+            Entries::Dense(_) | Entries::Blocks(_) => false,
             Entries::Sparse(a, _) => {
                 a.longest_row() <= 1 && a.values().iter().all(|x| x.abs() == 1.0)
             }
@@ -73,7 +92,7 @@ impl Matrix {
             return product;
         }
         let error = self.dot_error(other.grid);
-        product.map(|_, x| error.raise(x))
+        product.map_entries(|x| error.raise(x))
     }
 
     /// `self * x` for a dense block of columns, with rounding to nearest.
@@ -81,6 +100,7 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(a) => product::multiply(a.view(), x),
             Entries::Sparse(a, _) => sparse_apply(a, x, |v| v),
+            Entries::Blocks(blocks) => blocks.apply(x, &|v| v),
         }
     }
 
@@ -88,18 +108,21 @@ impl Matrix {
     pub fn abs_apply_up(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
         match &self.entries {
             Entries::Dense(a) => product::abs_apply_up(a.view(), self.grid, x),
-            Entries::Sparse(a, _) => {
-                let error = self.dot_error(Grid::of(x.iter()));
-                let mut y = sparse_apply(a, x, f64::abs);
-                y.mapv_inplace(|value| error.raise(value));
-                y
-            }
+            Entries::Sparse(a, _) => self.raised(sparse_apply(a, x, f64::abs), x),
+            Entries::Blocks(blocks) => self.raised(blocks.apply(x, &f64::abs), x),
         }
+    }
+
+    /// An upper bound of the nonnegative product `|self| x` that was computed as `y`.
+    fn raised(&self, mut y: Array2<f64>, x: ArrayView2<'_, f64>) -> Array2<f64> {
+        let error = self.dot_error(Grid::of(x.iter()));
+        y.mapv_inplace(|value| error.raise(value));
+        y
     }
 }
 
 /// `f(a) x` with `f` applied to each entry of `a`, with rounding to nearest.
-fn sparse_apply(a: &Csr, x: ArrayView2<'_, f64>, f: impl Fn(f64) -> f64 + Sync) -> Array2<f64> {
+pub(super) fn sparse_apply(a: &Csr, x: ArrayView2<'_, f64>, f: impl Fn(f64) -> f64 + Sync) -> Array2<f64> {
     let x = x.as_standard_layout();
     let k = x.ncols();
     let mut y = Array2::zeros((a.rows(), k));

@@ -14,11 +14,15 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(a) => spectral_norm_up(a.view()),
             Entries::Sparse(a, t) => sparse_spectral_norm_up(a, t, &self.parts),
+            Entries::Blocks(blocks) => blocks.norm_l2_up(),
         }
     }
 
     /// Upper bounds of the sums of the absolute values of each row.
     pub fn row_abs_sums_up(&self) -> Vec<f64> {
+        if let Entries::Blocks(blocks) = &self.entries {
+            return blocks.row_abs_sums_up();
+        }
         let ones = Array2::ones((self.columns(), 1));
         self.abs_apply_up(ones.view()).into_raw_vec_and_offset().0
     }
