@@ -20,6 +20,8 @@ from ._program import Error, program, run
 
 __all__ = ["Error", "best", "compute", "program"]
 
+Error.__module__ = __name__  # the name under which it is to be caught
+
 
 def compute(
     model: str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any],

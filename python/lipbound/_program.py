@@ -51,7 +51,9 @@ def run(arguments: list[str]) -> tuple[str, int, str]:
         raise Error(f"the program cannot be run: {error}") from error
     except ValueError as error:  # a NUL in an argument
         raise Error(str(error)) from None
-    message = done.stderr.strip().removeprefix("error: ").split("\n\nUsage:")[0]
+    message = done.stderr.strip().removeprefix("error: ")
+    for hint in ("\n\nUsage:", "\n\nFor more information"):  # of the command line
+        message = message.split(hint)[0]
     if done.returncode < 0:
         message = f"the program was ended by signal {-done.returncode} {message}".strip()
     return done.stdout, done.returncode, message

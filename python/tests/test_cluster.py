@@ -6,6 +6,7 @@ others alone, and be all that is run again.
 
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import sys
@@ -130,7 +131,13 @@ class Dask(Cluster):
         self.write(self.models[1], "{")
         # The workers look for the program on their own path.
         path = os.pathsep.join([os.path.dirname(lipbound.program()), os.environ["PATH"]])
-        started = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+        started = {
+            "n_workers": 2,
+            "threads_per_worker": 1,
+            "host": "127.0.0.1",
+            "dashboard_address": None,
+            "silence_logs": logging.CRITICAL,
+        }
         with (
             mock.patch.dict(os.environ, {"PATH": path}),
             dask.config.set(temporary_directory=str(self.folder)),
