@@ -86,7 +86,9 @@ fn parse_output(text: &str) -> Result<PathBuf, String> {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     start_threads(arguments.threads)?;
     if arguments.reading.pooling == PoolingName::Explicit {
-        bail!("--pooling explicit: the layers that it adds are not those of the file; the gradient is that of the bound with max-poolings as they are");
+        bail!(
+            "--pooling explicit: the layers that it adds are not those of the file; the gradient is that of the bound with max-poolings as they are"
+        );
     }
     let sources = io::sources(std::slice::from_ref(&arguments.model))?;
     let source = sources.first().context("no model was given")?;

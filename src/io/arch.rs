@@ -10,8 +10,8 @@ use super::json::document::Document;
 use super::json::graph::LayerTensors;
 use super::state_dict::{Group, StateDict};
 use super::{Layout, ReadOptions, json, source};
-use crate::network::{Network, Origin};
 use crate::network::tensor::{TensorError, TensorSource, Tensors, show_shape};
+use crate::network::{Network, Origin};
 
 /// The network of the architecture file at `path` with the tensors of `dict`.
 ///

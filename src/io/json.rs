@@ -12,8 +12,8 @@ use std::path::Path;
 use super::error::{ReadError, layer_error};
 use super::source::Input;
 use super::{Format, Layout, ReadOptions, npy};
-use crate::network::{Network, Origin};
 use crate::network::tensor::{TensorError, TensorSource, Tensors, check_finite};
+use crate::network::{Network, Origin};
 use document::{Document, Object};
 pub use schema::schema;
 

@@ -22,15 +22,17 @@ pub fn through_products(
     // A_(t+1,s) for all s.
     let mut later: Vec<Matrix> = Vec::new();
     for t in (1..=last).rev() {
-        let step = (t < last).then(|| {
-            chain.maps()[t].matrix.multiply(&centre(&chain.slopes()[t - 1])).transposed()
-        });
-        let own = |s: usize| match (&step, later.get(s)) {
+        let step = (t < last)
+            .then(|| chain.maps()[t].matrix.multiply(&centre(&chain.slopes()[t - 1])).transposed());
+        // Behind a pooling nothing goes on: its windows have no centre.
+        let step = step.filter(|step| !is_zero(step));
+        let own = |s: usize| match (&step, later.get(s).filter(|next| !is_zero(next))) {
             (Some(step), Some(next)) => direct(t, s).sum_up(&step.multiply(next)),
             _ => direct(t, s),
         };
         let mut row: Vec<Matrix> = (0..t).map(own).collect();
         let inner = (0..t - 1)
+            .filter(|&s| !is_zero(&row[s]) && !is_zero(&products.get(t - 1, s).value))
             .map(|s| row[s].multiply(&products.get(t - 1, s).value.transposed()))
             .reduce(|sum, term| sum.sum_up(&term));
         let map = match inner {
@@ -46,6 +48,10 @@ pub fn through_products(
     }
     maps.reverse();
     maps
+}
+
+fn is_zero(matrix: &Matrix) -> bool {
+    matrix.grid().max == 0.0
 }
 
 /// The centre of the slopes as a matrix.

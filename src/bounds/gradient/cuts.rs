@@ -2,12 +2,12 @@
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 
-use crate::bounds::problem::Oriented;
-use crate::bounds::products::Products;
-use crate::bounds::{Bound, Cost, Problem, Refusal, k4, k5};
 use super::backward::{signed_outer, through_products, through_slopes};
 use super::extremal::{contracted, of_block};
 use super::{Computed, check_memory, hull, in_order};
+use crate::bounds::problem::Oriented;
+use crate::bounds::products::Products;
+use crate::bounds::{Bound, Cost, Problem, Refusal, k4, k5};
 use crate::network::{Chain, Slopes};
 use crate::numeric::{Matrix, Norm};
 

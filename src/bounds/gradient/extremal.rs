@@ -37,11 +37,26 @@ pub fn of_matrix(matrix: &Matrix, norm: Norm) -> Result<(f64, Matrix), Refusal> 
             let (value, place) = of_matrix(&matrix.transposed(), Norm::Linf)?;
             Ok((value, place.transposed()))
         }
+        Norm::L2 if is_partial_permutation(matrix) => {
+            // All singular values are 1 (the map between an activation and a pooling): the first entry.
+            let first = matrix.as_sparse().and_then(|a| {
+                (0..a.rows()).find_map(|i| a.row(i).next().map(|(j, value)| (i, j, value)))
+            });
+            let place = Csr::from_rows(matrix.rows(), matrix.columns(), |i, push| {
+                first.iter().filter(|e| e.0 == i).for_each(|&(_, j, value)| push(j, value));
+            });
+            Ok((if first.is_some() { 1.0 } else { 0.0 }, Matrix::sparse(place)))
+        }
         Norm::L2 => {
             let (value, u, v) = top_singular(matrix)?;
             Ok((value, Matrix::dense(outer(&u, &v))))
         }
     }
+}
+
+/// Whether no row and no column has more than one entry, and that 1 or -1.
+fn is_partial_permutation(matrix: &Matrix) -> bool {
+    matrix.is_signed_selection() && matrix.transposed().is_signed_selection()
 }
 
 /// The same for a block `M start` of a nonnegative `M` (see [`Oriented::norm_up`]).

@@ -2,20 +2,19 @@
 
 use ndarray::{Array1, Axis};
 
-use crate::bounds::problem::Oriented;
-use crate::bounds::products::Products;
-use crate::bounds::{Problem, pool_hull};
 use super::backward::{signed_outer, through_products};
 use super::extremal::{first_largest, unit};
 use super::{Computed, in_order};
+use crate::bounds::problem::Oriented;
+use crate::bounds::products::Products;
+use crate::bounds::{Problem, pool_hull};
 use crate::network::{Chain, Slopes, Windows};
 use crate::numeric::{Csr, Matrix, Norm};
 
 /// K5 in l1 with its derivatives.
 pub fn k5(problem: &Problem, oriented: &Oriented<'_>) -> Computed {
     let (chain, products) = (oriented.chain, oriented.products()?);
-    let block =
-        oriented.pushed(Norm::L1, |start| pool_hull::entries_up(chain, products, start));
+    let block = oriented.pushed(Norm::L1, |start| pool_hull::entries_up(chain, products, start));
     let sums = block.sum_axis(Axis(0));
     let column = first_largest(sums.iter().copied());
     let hull = Column::forward(chain, products, unit(chain.inputs(), column).column(0).to_owned());
@@ -128,9 +127,10 @@ impl<'a> Column<'a> {
             let (dz, de) = &layers[depth + 1 - t];
             let at = self.given[t - 1];
             let centre = self.centres[s].as_ref().filter(|_| s == at);
-            let error = self.errors[s].as_ref().filter(|_| s >= at).map(|error| {
-                signed_outer(product, column(de).view(), column(error).view())
-            });
+            let error = self.errors[s]
+                .as_ref()
+                .filter(|_| s >= at)
+                .map(|error| signed_outer(product, column(de).view(), column(error).view()));
             let linear = centre.map(|centre| outer(dz, centre));
             match (linear, error) {
                 (Some(a), Some(b)) => a.sum_up(&b),

@@ -2,11 +2,11 @@
 
 use ndarray::Array2;
 
-use crate::bounds::problem::Oriented;
-use crate::bounds::{Problem, Refusal};
 use super::backward::{signed_outer, through_products, through_slopes};
 use super::extremal::{contracted, of_matrix};
 use super::{Computed, check_memory, in_order};
+use crate::bounds::problem::Oriented;
+use crate::bounds::{Problem, Refusal};
 use crate::numeric::{Matrix, Norm};
 
 /// The matrix times a number.

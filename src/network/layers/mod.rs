@@ -63,7 +63,10 @@ pub trait Layer: Debug + Send + Sync {
         if self.parameters() == 0 {
             return Ok(Vec::new());
         }
-        Err(format!("there is no derivative with respect to the parameters of a {} layer; write the network with dense and convolutional layers", self.kind()))
+        Err(format!(
+            "there is no derivative with respect to the parameters of a {} layer; write the network with dense and convolutional layers",
+            self.kind()
+        ))
     }
 
     /// The layer as the JSON format writes it (see [`LayerType::parse`]).

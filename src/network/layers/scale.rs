@@ -93,7 +93,11 @@ fn broadcast(constant: &ArrayD<f64>, shape: &[usize]) -> Result<Vec<f64>, String
 }
 
 /// The sums of values of the input's shape over the axes along which a constant is broadcast.
-fn summed(values: Vec<f64>, input: &[usize], constant: &ArrayD<f64>) -> Result<ArrayD<f64>, String> {
+fn summed(
+    values: Vec<f64>,
+    input: &[usize],
+    constant: &ArrayD<f64>,
+) -> Result<ArrayD<f64>, String> {
     let shape = constant.shape();
     let shape = &shape[shape.len().saturating_sub(input.len())..];
     let values = ArrayD::from_shape_vec(input, values).map_err(|error| error.to_string())?;
