@@ -150,6 +150,22 @@ fn models(seed: u64) -> Vec<(&'static str, Value)> {
                 ],
             ),
         ),
+        (
+            "beside a pooling",
+            net(
+                &[1, 4, 4],
+                vec![
+                    json!({"type": "conv2d", "name": "first", "weight": r(&[2, 1, 2, 2])}),
+                    json!({"type": "relu", "name": "a"}),
+                    json!({"type": "max_pool2d", "name": "pool", "kernel_size": 2, "stride": 1}),
+                    json!({"type": "dense", "name": "left", "weight": r(&[3, 8])}),
+                    json!({"type": "dense", "name": "right", "inputs": ["a"], "weight": r(&[3, 18])}),
+                    json!({"type": "add", "name": "sum", "inputs": ["left", "right"], "signs": [1.0, -1.0]}),
+                    json!({"type": "relu", "name": "b"}),
+                    json!({"type": "dense", "name": "out", "weight": r(&[2, 3])}),
+                ],
+            ),
+        ),
     ]
 }
 
@@ -236,7 +252,7 @@ fn gradients_agree_with_finite_differences() {
             }
         }
     }
-    assert_eq!(count, 4 * 7 * 5 * 3);
+    assert_eq!(count, 4 * 8 * 5 * 3);
     // The comparison says something nearly always.
     assert!(smooth * 20 >= count * 19, "{smooth} of {count}");
 }
@@ -245,7 +261,8 @@ fn gradients_agree_with_finite_differences() {
 fn each_bound_is_homogeneous_in_each_layer() {
     // Every term of a bound has each W_r once, so <W_r, dB/dW_r> = B (Euler).
     for (name, model) in models(11) {
-        if name == "residual" {
+        if ["residual", "beside a pooling"].contains(&name) {
+            // The paths around a layer do not have its weights.
             continue;
         }
         let network = parse(&model);
@@ -365,6 +382,31 @@ fn trained_networks_and_large_kernels() {
             assert!(parameters.iter().all(|p| p.gradient.iter().all(|x| x.is_finite())));
         }
     }
+}
+
+#[test]
+fn every_operator_of_onnx_has_gradients() {
+    let mut count = 0;
+    let folder = support::data().join("onnx/operators");
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "onnx") {
+            continue;
+        }
+        let network = read(&Source::File(path.clone()), &ReadOptions::default()).expect("a model");
+        let problem = problem(&network);
+        for id in available() {
+            for norm in Norm::ALL {
+                let found = gradient(&problem, id, norm).expect("derivatives");
+                let bound = upper(&problem, id, norm);
+                let close = (found.value - bound).abs() <= 1e-9 * bound;
+                assert!(close, "{} {id} {norm}: {} {bound}", path.display(), found.value);
+                network.pull_back(&found.maps).expect("derivatives");
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 15 * 50, "{count}");
 }
 
 #[test]

@@ -33,8 +33,10 @@ pub struct Gradient {
 /// A bound and its derivatives with respect to the maps without their powers of two.
 type Computed = Result<(f64, Vec<Matrix>), Refusal>;
 
+type Compute = fn(&Problem, Norm) -> Computed;
+
 /// The bounds that have derivatives here.
-const AVAILABLE: &[(&str, fn(&Problem, Norm) -> Computed)] = &[
+const AVAILABLE: &[(&str, Compute)] = &[
     ("k_star", layers::k_star),
     ("k1", layers::k1),
     ("k3", layers::k3),
