@@ -435,7 +435,10 @@ fn shapes(bytes: &[u8]) -> Vec<(String, Vec<usize>)> {
     arrays(bytes).into_iter().map(|(name, array)| (name, array.shape().to_vec())).collect()
 }
 
-fn npz(tensors: &[(&str, &[usize])]) -> Vec<u8> {
+/// The name and the shape of a tensor.
+type Named<'a> = (&'a str, &'a [usize]);
+
+fn npz(tensors: &[Named]) -> Vec<u8> {
     let entry = |i: usize| (i * 7 % 5) as f64 - 1.5;
     let tensors: Vec<(String, ArrayD<f64>)> = tensors
         .iter()
@@ -452,7 +455,7 @@ fn npz(tensors: &[(&str, &[usize])]) -> Vec<u8> {
 fn the_arrays_have_the_names_and_shapes_of_the_file() {
     let folder = Folder::new();
     // Names by number, a state dict in the order of the file, names by position, Keras kernels.
-    let cases: [(&[(&str, &[usize])], &[&str]); 4] = [
+    let cases: [(&[Named], &[&str]); 4] = [
         (&[("W0", &[3, 2]), ("b0", &[1, 3]), ("W1", &[2, 3])], &[]),
         (&[("fc2.weight", &[4, 3]), ("fc2.bias", &[4]), ("fc1.weight", &[2, 4])], &[]),
         (&[("arr_0", &[2, 3]), ("arr_1", &[3]), ("arr_2", &[3, 1])], &["--layout", "in-out"]),
@@ -481,7 +484,7 @@ fn the_arrays_have_the_names_and_shapes_of_the_file() {
 #[test]
 fn architectures_name_their_tensors() {
     let folder = Folder::new();
-    let tensors: &[(&str, &[usize])] = &[
+    let tensors: &[Named] = &[
         ("stem.weight", &[2, 1, 3]),
         ("bn.weight", &[2]),
         ("bn.bias", &[2]),
