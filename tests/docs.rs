@@ -37,6 +37,11 @@ fn folder() -> Folder {
     };
     copy("examples/mnist_mlp.npz", "examples/mnist_mlp.npz");
     copy("examples/greedy.json", "examples/greedy.json");
+    std::fs::create_dir(folder.path("examples/training")).expect("a folder");
+    for name in ["plain", "decay", "k3", "k5"] {
+        let path = format!("examples/training/{name}.npz");
+        copy(&path, &path);
+    }
     copy("tests/data/networks/random-2-8x10x6x3.json", "model.json");
     copy("tests/data/onnx/operators/elu.onnx", "model.onnx");
     for (name, rows, columns) in [("w0.npy", 3, 2), ("w1.npy", 3, 3), ("w2.npy", 1, 3)] {

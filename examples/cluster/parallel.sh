@@ -15,7 +15,7 @@ mkdir -p "$reports" || exit 2
 # named after the path of its model, with _ for /.
 # shellcheck disable=SC2086
 parallel --quote ${PARALLEL_OPTIONS-} --joblog "$reports/jobs.log" --resume-failed \
-    lipbound compute --quiet --threads 1 ${OPTIONS-} --format json \
+    lipbound compute --threads 1 ${OPTIONS-} --format json \
     -o "$reports/{= s:/:_:g =}.json" {} ::: "$@"
 failed=$?
 lipbound compare "$reports"/*.json || exit

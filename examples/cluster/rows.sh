@@ -13,6 +13,6 @@ mkdir -p "$reports" || exit 2
 # shellcheck disable=SC2086
 seq 0 "$((outputs - 1))" | xargs -n "$size" | tr " " , |
     parallel --quote ${PARALLEL_OPTIONS-} --joblog "$reports/jobs.log" --resume-failed \
-        lipbound compute --quiet --threads 1 --norm linf ${OPTIONS-} --format json --outputs {} \
+        lipbound compute --threads 1 --norm linf ${OPTIONS-} --format json --outputs {} \
         -o "$reports/from{= s/,.*// =}.json" "$model" || { echo "tasks failed: see $reports/jobs.log" >&2; exit 1; }
 lipbound compare --norm linf --sort best "$reports"/from*.json

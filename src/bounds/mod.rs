@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod certify;
+pub mod gradient;
 pub mod k;
 pub mod k1;
 pub mod k2;

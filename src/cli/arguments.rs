@@ -21,6 +21,7 @@ Examples:
   lipbound compare checkpoints/ --norm linf
   lipbound check model.npz --norm l2 --max 20
   lipbound certify model.npz --input images.npy --norm linf
+  lipbound gradient model.npz --bound k5 -o grads.npz
   lipbound inspect model.npz
   lipbound explain k5
 
@@ -49,6 +50,8 @@ pub enum Command {
     Check(super::check::Arguments),
     /// Certify how far inputs can be moved before a classifier may change its answer
     Certify(super::certify::Arguments),
+    /// Compute the gradient of a bound with respect to the weights, for training
+    Gradient(super::gradient::Arguments),
     /// Show the layers of a model: shapes, parameters, norms
     Inspect(Inspect),
     /// Explain a bound: definition, source, cost, rounding

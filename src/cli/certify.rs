@@ -70,7 +70,7 @@ pub enum FormatName {
     Json,
 }
 
-fn parse_norm(text: &str) -> Result<Norm, String> {
+pub(super) fn parse_norm(text: &str) -> Result<Norm, String> {
     let found = Norm::ALL.into_iter().find(|norm| norm.id() == text);
     found.ok_or_else(|| format!("found {text}, expected l1, l2 or linf"))
 }

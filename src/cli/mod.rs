@@ -9,6 +9,7 @@ mod compare;
 mod compute;
 mod convert;
 mod explain;
+mod gradient;
 mod inputs;
 mod inspect;
 mod manual;
@@ -50,6 +51,7 @@ pub fn run() -> ExitCode {
         Command::Compare(options) => compare::run(options),
         Command::Check(options) => check::run(options),
         Command::Certify(options) => certify::run(options),
+        Command::Gradient(options) => gradient::run(options),
         Command::Inspect(options) => inspect::run(options),
         Command::Explain(options) => explain::run(options),
         Command::Verify(options) => verify::run(options),

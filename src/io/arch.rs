@@ -10,8 +10,8 @@ use super::json::document::Document;
 use super::json::graph::LayerTensors;
 use super::state_dict::{Group, StateDict};
 use super::{Layout, ReadOptions, json, source};
-use crate::network::Network;
 use crate::network::tensor::{TensorError, TensorSource, Tensors, show_shape};
+use crate::network::{Network, Origin};
 
 /// The network of the architecture file at `path` with the tensors of `dict`.
 ///
@@ -83,6 +83,8 @@ struct LayerState {
     group: Option<usize>,
     /// Whether the architecture file itself has a tensor of this layer.
     explicit: bool,
+    /// The tensors that it took.
+    origins: Vec<Origin>,
 }
 
 impl ArchTensors {
@@ -112,6 +114,8 @@ impl ArchTensors {
         let Some(entry) = group.get(role).or(kernel) else { return Ok(None) };
         self.used[index].push(entry.role.to_owned());
         let tensor = entry.tensor.clone();
+        let origin = Origin { parameter: what.to_owned(), ..entry.origin(self.layout) };
+        self.layer.origins.push(origin);
         let in_out = kernel.is_some() || self.layout == Layout::InOut && role == "weight";
         match tensor.ndim() {
             2 if in_out => Ok(Some(tensor.reversed_axes().as_standard_layout().into_owned())),
@@ -147,6 +151,10 @@ impl LayerTensors for ArchTensors {
                 Err(TensorError::new(entry.role, reason))
             }
         }
+    }
+
+    fn origins(&mut self) -> Vec<Origin> {
+        std::mem::take(&mut self.layer.origins)
     }
 
     fn as_tensors(&mut self) -> &mut dyn Tensors {
@@ -188,7 +196,9 @@ impl Tensors for ArchTensors {
         match source {
             Some(source) => {
                 self.layer.explicit = true;
-                json::read_source(Some(&self.folder), what, source).map(Some)
+                let tensor = json::read_source(Some(&self.folder), what, source)?;
+                self.layer.origins.push(json::origin(what, &tensor, false));
+                Ok(Some(tensor))
             }
             None => self.of_group(what),
         }

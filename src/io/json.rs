@@ -12,8 +12,8 @@ use std::path::Path;
 use super::error::{ReadError, layer_error};
 use super::source::Input;
 use super::{Format, Layout, ReadOptions, npy};
-use crate::network::Network;
 use crate::network::tensor::{TensorError, TensorSource, Tensors, check_finite};
+use crate::network::{Network, Origin};
 use document::{Document, Object};
 pub use schema::schema;
 
@@ -50,7 +50,8 @@ fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
         );
         return Err(ReadError::new(&input.file, reason));
     }
-    let mut tensors = JsonTensors { folder: input.folder.as_deref(), layout: options.layout };
+    let (folder, layout) = (input.folder.as_deref(), options.layout);
+    let mut tensors = JsonTensors { folder, layout, origins: Vec::new() };
     read_native(document, &object, &input.name, &mut tensors)
 }
 
@@ -110,13 +111,21 @@ pub(super) fn read_native(
 struct JsonTensors<'a> {
     folder: Option<&'a Path>,
     layout: Layout,
+    /// Those of the layer that is being read.
+    origins: Vec<Origin>,
 }
 
 impl graph::LayerTensors for JsonTensors<'_> {
-    fn begin(&mut self, _: Option<&str>) {}
+    fn begin(&mut self, _: Option<&str>) {
+        self.origins.clear();
+    }
 
     fn end(&mut self) -> Result<(), TensorError> {
         Ok(())
+    }
+
+    fn origins(&mut self) -> Vec<Origin> {
+        std::mem::take(&mut self.origins)
     }
 
     fn as_tensors(&mut self) -> &mut dyn Tensors {
@@ -144,9 +153,16 @@ impl Tensors for JsonTensors<'_> {
         let Some(source) = source else { return Ok(None) };
         let tensor = read_source(self.folder, what, source)?;
         let transposed = what == "weight" && tensor.ndim() == 2 && self.layout == Layout::InOut;
+        self.origins.push(origin(what, &tensor, transposed));
         let standard = |t: ArrayD<f64>| t.reversed_axes().as_standard_layout().into_owned();
         Ok(Some(if transposed { standard(tensor) } else { tensor }))
     }
+}
+
+/// A tensor without a name of its own.
+pub(super) fn origin(parameter: &str, tensor: &ArrayD<f64>, transposed: bool) -> Origin {
+    let (parameter, shape) = (parameter.to_owned(), tensor.shape().to_vec());
+    Origin { parameter, name: None, shape, transposed }
 }
 
 /// The tensor that `source` describes, with finite entries.

@@ -211,7 +211,7 @@ fn normalise(network: &mut Network, n: &Normalisation, text: &Text<'_>) -> Resul
     nodes.push(("output range".to_owned(), diagonal_layer(&after.0, after.1).map_err(fail)?));
     let node = |(i, (name, layer)): (usize, (String, Arc<dyn Layer>))| {
         let name = if name.starts_with("layer ") { format!("layer {i}") } else { name };
-        Node { name, layer, inputs: vec![i] }
+        Node::new(name, layer, vec![i])
     };
     network.nodes = nodes.into_iter().enumerate().map(node).collect();
     Ok(())

@@ -150,18 +150,25 @@ fn read_up_to(file: &mut dyn Read, bytes: &mut Vec<u8>, count: usize) -> std::io
 
 /// Writes `W0, b0, W1, b1, ...` of a network of dense layers with ReLU between them.
 fn write(network: &Network, writer: &mut dyn Write) -> Result<(), String> {
-    let layers = dense_relu(network)?;
+    let bytes = archive(&dense_relu(network)?)?;
+    writer.write_all(&bytes).map_err(|error| error.to_string())
+}
+
+/// An NPZ file with the given arrays, the same bytes for the same arrays.
+///
+/// # Errors
+/// An entry that is not finite.
+pub fn archive(arrays: &[(String, ArrayD<f64>)]) -> Result<Vec<u8>, String> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let stored = zip::write::SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .last_modified_time(zip::DateTime::default());
-    for (name, tensor) in layers {
-        check_finite(&name, &tensor).map_err(|error| error.to_string())?;
+    for (name, tensor) in arrays {
+        check_finite(name, tensor).map_err(|error| error.to_string())?;
         archive.start_file(format!("{name}.npy"), stored).map_err(|error| explain(&error))?;
-        npy::write(&tensor, &mut archive).map_err(|error| error.to_string())?;
+        npy::write(tensor, &mut archive).map_err(|error| error.to_string())?;
     }
-    let bytes = archive.finish().map_err(|error| explain(&error))?.into_inner();
-    writer.write_all(&bytes).map_err(|error| error.to_string())
+    Ok(archive.finish().map_err(|error| explain(&error))?.into_inner())
 }
 
 /// The named tensors of a network that they determine.

@@ -13,7 +13,7 @@ use super::error::{ReadError, layer_error, some_of};
 use super::{Layout, ReadOptions, arch};
 use crate::network::layers::dense::Dense;
 use crate::network::tensor::{check_finite, show_shape};
-use crate::network::{Activation, Layer, Network, Node};
+use crate::network::{Activation, Layer, Network, Node, Origin};
 use names::{Scheme, classify};
 
 /// What the order of the tensors means.
@@ -60,6 +60,20 @@ pub struct Entry {
     pub name: String,
     /// Its entries, all finite.
     pub tensor: ArrayD<f64>,
+}
+
+impl Entry {
+    /// What the tensor is for the network.
+    pub fn origin(&self, layout: Layout) -> Origin {
+        let is_matrix = self.tensor.ndim() == 2;
+        let in_out = self.role == "kernel" || self.role == "weight" && layout == Layout::InOut;
+        Origin {
+            parameter: if self.role == "kernel" { "weight" } else { self.role }.to_owned(),
+            name: Some(self.name.clone()),
+            shape: self.tensor.shape().to_vec(),
+            transposed: is_matrix && in_out,
+        }
+    }
 }
 
 impl Group {
@@ -168,14 +182,16 @@ impl StateDict {
             if !nodes.is_empty() {
                 let index = nodes.len();
                 let layer: Arc<dyn Layer> = Arc::new(activation.clone());
-                nodes.push(Node { name: format!("layer {index}"), layer, inputs: vec![index] });
+                nodes.push(Node::new(format!("layer {index}"), layer, vec![index]));
             }
             let bias = self.bias(group, weight.nrows(), &name)?;
             let dense = Dense::new(weight, bias).map_err(|error| {
                 ReadError::at(&self.file, format!("tensor {name}"), error.reason)
             })?;
             let inputs = vec![nodes.len()];
-            nodes.push(Node { name: node_name(group, &name), layer: Arc::new(dense), inputs });
+            let name = node_name(group, &name);
+            let origins = group.entries.iter().map(|entry| entry.origin(layout)).collect();
+            nodes.push(Node { name, layer: Arc::new(dense), inputs, origins });
         }
         let network = Network { name: self.name, input_shape, nodes, notes };
         network.shapes().map_err(|error| layer_error(&self.file, error))?;

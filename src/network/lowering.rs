@@ -85,6 +85,12 @@ impl Network {
     /// # Errors
     /// The first layer whose shapes do not fit or that cannot be bounded.
     pub fn lower(&self) -> Result<LoweredNetwork, LayerError> {
+        let (shapes, layers) = self.lowered_layers()?;
+        Ok(Lowering::new(self, &shapes, &layers).run())
+    }
+
+    /// The shapes of all values, and each layer on its own.
+    pub(super) fn lowered_layers(&self) -> Result<(Vec<Vec<usize>>, Vec<Lowered>), LayerError> {
         let shapes = self.shapes()?;
         let mut layers = Vec::with_capacity(self.nodes.len());
         for (index, node) in self.nodes.iter().enumerate() {
@@ -92,11 +98,21 @@ impl Network {
             let lowered = node.layer.lower(&inputs);
             layers.push(lowered.map_err(|reason| self.error(index, reason))?);
         }
-        Ok(Lowering::new(self, &shapes, &layers).run())
+        Ok((shapes, layers))
     }
 }
 
-struct Lowering<'a> {
+/// The values around one stage.
+pub(super) struct StageValues {
+    /// The results of its nonlinear layers.
+    nonlinear: Vec<usize>,
+    /// The values that pass through.
+    passed: Vec<usize>,
+    function: Stage,
+}
+
+/// A network on the way to its chain. A value is 0 for the input and `i + 1` for the result of node `i`.
+pub(super) struct Lowering<'a> {
     network: &'a Network,
     layers: &'a [Lowered],
     sizes: Vec<usize>,
@@ -105,7 +121,11 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(network: &'a Network, shapes: &[Vec<usize>], layers: &'a [Lowered]) -> Lowering<'a> {
+    pub(super) fn new(
+        network: &'a Network,
+        shapes: &[Vec<usize>],
+        layers: &'a [Lowered],
+    ) -> Lowering<'a> {
         let mut depths = vec![0];
         for (node, layer) in network.nodes.iter().zip(layers) {
             let before = node.inputs.iter().map(|&i| depths[i]).max().unwrap_or(0);
@@ -140,53 +160,87 @@ impl<'a> Lowering<'a> {
     }
 
     fn run(self) -> LoweredNetwork {
-        let output = self.network.nodes.len();
-        let count = self.sizes.len();
-        let mut expressions: Vec<Option<AffineMap>> = vec![None; count];
-        expressions[0] = Some(identity(self.sizes[0]));
+        let mut expressions = self.inputs();
         let (mut maps, mut biases) = (Vec::new(), Vec::new());
         let (mut slopes, mut stages) = (Vec::new(), Vec::new());
-        for depth in 0..=self.depths[output] {
+        for depth in 0.. {
             self.affine_values(depth, &mut expressions);
-            if depth == self.depths[output] {
-                break;
-            }
-            let nonlinear: Vec<usize> = (1..count)
-                .filter(|&v| self.depths[v] == depth + 1 && is_nonlinear(&self.layers[v - 1]))
-                .collect();
-            let passed: Vec<usize> = (0..count)
-                .filter(|&v| self.depths[v] <= depth && self.is_needed_after(v, depth))
-                .collect();
-            let sources = nonlinear.iter().map(|&v| self.network.nodes[v - 1].inputs[0]);
-            let parts: Vec<&AffineMap> = sources
-                .chain(passed.iter().copied())
+            let stage = self.stage_at(depth);
+            let parts: Vec<&AffineMap> = self
+                .mapped_values(stage.as_ref())
+                .into_iter()
                 .filter_map(|v| expressions[v].as_ref())
                 .collect();
             let map = stacked(&parts);
             maps.push(map.linear);
             biases.push(map.bias);
-            let stage = self.stage(&nonlinear, &passed);
-            slopes.push(stage.slopes());
-            let width = stage.outputs();
-            stages.push(stage);
-            // The values that live on are rows of the new state.
-            let mut next: Vec<Option<AffineMap>> = vec![None; count];
-            let mut start = 0;
-            for &v in nonlinear.iter().chain(&passed) {
-                next[v] = Some(selection(start, self.sizes[v], width));
-                start += self.sizes[v];
-            }
-            expressions = next;
+            let Some(stage) = stage else { break };
+            expressions = self.entered(&stage);
+            slopes.push(stage.function.slopes());
+            stages.push(stage.function);
         }
-        let last = expressions[output].take();
-        let last = last.unwrap_or_else(|| identity(self.sizes[output]));
-        maps.push(last.linear);
-        biases.push(last.bias);
         LoweredNetwork { chain: Chain::new(maps, slopes), biases, stages, input: None }
     }
 
+    /// The values before the first map: the input is the state.
+    pub(super) fn inputs(&self) -> Vec<Option<AffineMap>> {
+        let mut expressions: Vec<Option<AffineMap>> = vec![None; self.sizes.len()];
+        expressions[0] = Some(identity(self.sizes[0]));
+        expressions
+    }
+
+    /// The number of components of a value.
+    pub(super) fn size(&self, value: usize) -> usize {
+        self.sizes[value]
+    }
+
+    /// The stage behind the values of a depth; `None` behind the last.
+    pub(super) fn stage_at(&self, depth: usize) -> Option<StageValues> {
+        let (output, count) = (self.network.nodes.len(), self.sizes.len());
+        if depth == self.depths[output] {
+            return None;
+        }
+        let nonlinear: Vec<usize> = (1..count)
+            .filter(|&v| self.depths[v] == depth + 1 && is_nonlinear(&self.layers[v - 1]))
+            .collect();
+        let passed: Vec<usize> = (0..count)
+            .filter(|&v| self.depths[v] <= depth && self.is_needed_after(v, depth))
+            .collect();
+        let function = self.stage(&nonlinear, &passed);
+        Some(StageValues { nonlinear, passed, function })
+    }
+
+    /// The values of which the map before a stage consists, from top to bottom.
+    pub(super) fn mapped_values(&self, stage: Option<&StageValues>) -> Vec<usize> {
+        let Some(stage) = stage else { return vec![self.network.nodes.len()] };
+        let sources = stage.nonlinear.iter().map(|&v| self.network.nodes[v - 1].inputs[0]);
+        sources.chain(stage.passed.iter().copied()).collect()
+    }
+
+    /// The values behind a stage: those that live on are rows of the new state.
+    pub(super) fn entered(&self, stage: &StageValues) -> Vec<Option<AffineMap>> {
+        let width = stage.function.outputs();
+        let mut expressions: Vec<Option<AffineMap>> = vec![None; self.sizes.len()];
+        let mut start = 0;
+        for &v in stage.nonlinear.iter().chain(&stage.passed) {
+            expressions[v] = Some(selection(start, self.sizes[v], width));
+            start += self.sizes[v];
+        }
+        expressions
+    }
+
+    /// Whether node `i` is affine and between the stages `depth` and `depth + 1`.
+    pub(super) fn is_affine_at(&self, i: usize, depth: usize) -> bool {
+        self.depths[i + 1] == depth && !is_nonlinear(&self.layers[i])
+    }
+
+    /// Whether a value is the result of such a node.
+    pub(super) fn is_affine_value_at(&self, value: usize, depth: usize) -> bool {
+        value.checked_sub(1).is_some_and(|i| self.is_affine_at(i, depth))
+    }
+
     /// Fills in the values of a depth that are affine in the current state.
-    fn affine_values(&self, depth: usize, expressions: &mut [Option<AffineMap>]) {
+    pub(super) fn affine_values(&self, depth: usize, expressions: &mut [Option<AffineMap>]) {
         for (i, node) in self.network.nodes.iter().enumerate() {
             if self.depths[i + 1] != depth || expressions[i + 1].is_some() {
                 continue;
@@ -246,7 +300,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-fn is_nonlinear(layer: &Lowered) -> bool {
+pub(super) fn is_nonlinear(layer: &Lowered) -> bool {
     matches!(layer, Lowered::Activation(_) | Lowered::MaxPool(_))
 }
 
@@ -303,7 +357,7 @@ fn selection(start: usize, count: usize, width: usize) -> AffineMap {
     }
 }
 
-fn stacked(maps: &[&AffineMap]) -> AffineMap {
+pub(super) fn stacked(maps: &[&AffineMap]) -> AffineMap {
     if let [only] = maps {
         return (*only).clone();
     }

@@ -7,6 +7,7 @@ pub mod layers;
 pub mod linear_map;
 pub mod lowering;
 pub mod pooling;
+pub mod pull_back;
 pub mod ranges;
 pub mod slopes;
 pub mod tensor;
@@ -46,6 +47,22 @@ pub struct Node {
     pub layer: Arc<dyn Layer>,
     /// The values it is applied to: 0 is the network's input, `i + 1` the result of node `i`.
     pub inputs: Vec<usize>,
+    /// The tensors of the file from which the layer got its parameters; empty where the file does not
+    /// hold them one by one (ONNX computes some of them).
+    pub origins: Vec<Origin>,
+}
+
+/// A tensor of a file that is a parameter of a layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origin {
+    /// The parameter, as the layer calls it: `weight`, `bias`, ...
+    pub parameter: String,
+    /// The tensor's name in the file; `None` where it has no name of its own (JSON).
+    pub name: Option<String>,
+    /// Its shape in the file.
+    pub shape: Vec<usize>,
+    /// Whether the layer takes the transposed matrix.
+    pub transposed: bool,
 }
 
 /// A layer that does not fit where it stands, or that cannot be bounded.
@@ -62,6 +79,13 @@ pub struct LayerError {
     pub reason: String,
 }
 
+impl Node {
+    /// A layer whose parameters are not those of a file.
+    pub fn new(name: impl Into<String>, layer: Arc<dyn Layer>, inputs: Vec<usize>) -> Node {
+        Node { name: name.into(), layer, inputs, origins: Vec::new() }
+    }
+}
+
 impl Network {
     /// A network whose layers follow each other, checked for shapes.
     ///
@@ -75,7 +99,7 @@ impl Network {
         let nodes = layers
             .into_iter()
             .enumerate()
-            .map(|(i, layer)| Node { name: format!("layer {i}"), layer, inputs: vec![i] })
+            .map(|(i, layer)| Node::new(format!("layer {i}"), layer, vec![i]))
             .collect();
         let network = Network { name: name.into(), input_shape, nodes, notes: Vec::new() };
         network.shapes()?;

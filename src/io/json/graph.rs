@@ -7,7 +7,7 @@ use super::document::{Document, Object};
 use crate::io::error::{ReadError, did_you_mean};
 use crate::network::layers::{self, ParseError};
 use crate::network::tensor::{TensorError, Tensors};
-use crate::network::{Activation, Node};
+use crate::network::{Activation, Node, Origin};
 
 /// Tensors for one layer after the other.
 pub(in crate::io) trait LayerTensors: Tensors {
@@ -19,6 +19,9 @@ pub(in crate::io) trait LayerTensors: Tensors {
     /// # Errors
     /// Tensors that belong to the layer but were not used.
     fn end(&mut self) -> Result<(), TensorError>;
+
+    /// The tensors that the layer took.
+    fn origins(&mut self) -> Vec<Origin>;
 
     /// This, as what the layers take.
     fn as_tensors(&mut self) -> &mut dyn Tensors;
@@ -99,7 +102,7 @@ fn read_layer(
         object.only(document, Some(&place), &known)?;
     }
     let name = name.unwrap_or_else(|| format!("layer {index}"));
-    Ok(Node { name, layer, inputs })
+    Ok(Node { name, layer, inputs, origins: tensors.origins() })
 }
 
 /// A `prelu` whose slopes are a tensor of their own.

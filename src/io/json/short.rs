@@ -56,7 +56,7 @@ pub(super) fn read(
     if let Some(output) = output {
         let index = network.nodes.len();
         let name = format!("layer {index}");
-        network.nodes.push(Node { name, layer: Arc::new(output), inputs: vec![index] });
+        network.nodes.push(Node::new(name, Arc::new(output), vec![index]));
     }
     network.shapes().map_err(|error| layer_error(document.file, error))?;
     Ok(network)

@@ -137,7 +137,7 @@ impl Builder {
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|&i| self.shapes[i].clone()).collect();
         let shape = layer.output_shape(&shapes)?;
         count(&shape)?;
-        self.nodes.push(Node { name: name.to_owned(), layer, inputs: inputs.to_vec() });
+        self.nodes.push(Node::new(name, layer, inputs.to_vec()));
         self.shapes.push(shape.clone());
         Ok((self.nodes.len(), shape))
     }

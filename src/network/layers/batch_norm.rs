@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayD;
+use ndarray::{Array1, ArrayD};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::conv::channel_bias;
 use super::scale::diagonal;
 use super::{Layer, LayerType, Lowered, ParseError, Parsed, show_shape, single};
+use crate::network::pull_back::MapGradient;
 use crate::network::size;
 use crate::network::tensor::{TensorSource, Tensors};
 use crate::numeric::Interval;
@@ -132,6 +133,21 @@ impl Layer for BatchNorm {
         let coefficients: Vec<_> = (0..self.mean.len()).map(|c| self.coefficients(c)).collect();
         let of = |i: usize| coefficients[i / each];
         diagonal((0..count).map(|i| of(i).0).collect(), (0..count).map(|i| of(i).1).collect())
+    }
+
+    fn pull_back(
+        &self,
+        inputs: &[Vec<usize>],
+        gradient: &MapGradient<'_>,
+    ) -> Result<Vec<(&'static str, ArrayD<f64>)>, String> {
+        let channels = self.mean.len();
+        let each = size(single(inputs)?) / channels.max(1);
+        let mut weight = vec![0.0; channels];
+        for (i, g) in gradient.diagonal().into_iter().enumerate() {
+            weight[i / each] += g / (self.variance[i / each] + self.epsilon).sqrt();
+        }
+        let weight = Array1::from(weight).into_dyn();
+        Ok(vec![("weight", weight), ("bias", ArrayD::zeros(vec![channels]))])
     }
 
     fn to_json(&self) -> serde_json::Value {

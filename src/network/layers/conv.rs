@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::window::{Axis, Parameters, PerAxis, planes, shape};
 use super::{AffineMap, Layer, LayerType, Lowered, ParseError, Parsed, show_shape, single};
 use crate::network::linear_map::LinearMap;
+use crate::network::pull_back::{MapGradient, Rows};
 use crate::network::tensor::{TensorSource, Tensors, to_json};
 use crate::numeric::conv_norm::{ConvAxis, Convolution};
 use crate::numeric::{Interval, Matrix};
@@ -169,6 +170,56 @@ pub(super) fn channel_bias(bias: Option<ArrayD<f64>>, channels: usize) -> Result
     }
 }
 
+/// The entries of row `i` of [`matrix`]: calls `entry(column, index in the kernel)`.
+fn taps(
+    (_, per_group, height, width): (usize, usize, usize, usize),
+    groups: usize,
+    [vertical, horizontal]: [Axis; 2],
+    [_, h, w]: [usize; 3],
+    [out, rows, columns]: [usize; 3],
+    i: usize,
+    mut entry: impl FnMut(usize, [usize; 4]),
+) {
+    let (channel, y, x) = (i / (rows * columns), i / columns % rows, i % columns);
+    let first = channel / (out / groups) * per_group;
+    for k in 0..per_group {
+        for a in 0..height {
+            let Some(row) = vertical.element(y, a, h) else { continue };
+            for b in 0..width {
+                if let Some(column) = horizontal.element(x, b, w) {
+                    entry(((first + k) * h + row) * w + column, [channel, k, a, b]);
+                }
+            }
+        }
+    }
+}
+
+/// The derivative with respect to a kernel, given that with respect to its [`matrix`].
+pub(super) fn kernel_gradient(
+    kernel: &Array4<f64>,
+    groups: usize,
+    axes: [Axis; 2],
+    input: [usize; 3],
+    windows: [usize; 3],
+    gradient: &Matrix,
+) -> Array4<f64> {
+    let mut result = Array4::zeros(kernel.dim());
+    let rows = Rows::of(gradient);
+    let mut row = vec![0.0; gradient.columns()];
+    for i in 0..gradient.rows() {
+        rows.each(i, |j, value| row[j] = value);
+        taps(kernel.dim(), groups, axes, input, windows, i, |j, tap| result[tap] += row[j]);
+        rows.each(i, |j, _| row[j] = 0.0);
+    }
+    result
+}
+
+/// The kernel as files with `dimensions` spatial axes have it.
+pub(super) fn in_file(kernel: Array4<f64>, dimensions: usize) -> ArrayD<f64> {
+    let kernel = kernel.into_dyn();
+    if dimensions == 1 { kernel.index_axis_move(ndarray::Axis(2), 0) } else { kernel }
+}
+
 /// The matrix of the convolution that maps planes of the shape `input` to `windows` (each channels,
 /// height, width). The kernel has shape output channels x input channels of a group x height x width.
 ///
@@ -228,14 +279,27 @@ impl Layer for Conv {
         }))
     }
 
+    fn pull_back(
+        &self,
+        inputs: &[Vec<usize>],
+        gradient: &MapGradient<'_>,
+    ) -> Result<Vec<(&'static str, ArrayD<f64>)>, String> {
+        let input = single(inputs)?;
+        let windows = self.outputs(input)?;
+        let planes = planes(input, self.dimensions)?;
+        let gradient = gradient.matrix();
+        let weight =
+            kernel_gradient(&self.weight, self.groups, self.axes, planes, windows, &gradient);
+        let bias = ArrayD::zeros(vec![self.bias.len()]);
+        Ok(vec![("weight", in_file(weight, self.dimensions)), ("bias", bias)])
+    }
+
     fn to_json(&self) -> serde_json::Value {
         let from = if self.dimensions == 1 { 1 } else { 0 };
         let axes = &self.axes[from..];
         let mut padding: Vec<usize> = axes.iter().map(|a| a.padding.0).collect();
         padding.extend(axes.iter().map(|a| a.padding.1));
-        let weight = self.weight.clone().into_dyn();
-        let weight =
-            if self.dimensions == 1 { weight.index_axis_move(ndarray::Axis(2), 0) } else { weight };
+        let weight = in_file(self.weight.clone(), self.dimensions);
         serde_json::json!({
             "type": self.kind(),
             "weight": to_json(&weight),

@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::conv::{Geometry, channel_bias, kernel, matrix};
+use super::conv::{Geometry, channel_bias, in_file, kernel, kernel_gradient, matrix};
 use super::window::{Axis, Parameters, PerAxis, per_axis, planes, shape};
 use super::{AffineMap, Layer, LayerType, Lowered, ParseError, Parsed, show_shape, single};
 use crate::network::linear_map::LinearMap;
+use crate::network::pull_back::MapGradient;
 use crate::network::tensor::{TensorSource, Tensors, to_json};
 use crate::numeric::Interval;
 
@@ -171,14 +172,27 @@ impl Layer for ConvTranspose {
         }))
     }
 
+    fn pull_back(
+        &self,
+        inputs: &[Vec<usize>],
+        gradient: &MapGradient<'_>,
+    ) -> Result<Vec<(&'static str, ArrayD<f64>)>, String> {
+        let input = single(inputs)?;
+        let outputs = self.outputs(input)?;
+        let planes = planes(input, self.dimensions)?;
+        let gradient = gradient.matrix().transposed();
+        let weight =
+            kernel_gradient(&self.weight, self.groups, self.axes, outputs, planes, &gradient);
+        let bias = ArrayD::zeros(vec![self.bias.len()]);
+        Ok(vec![("weight", in_file(weight, self.dimensions)), ("bias", bias)])
+    }
+
     fn to_json(&self) -> serde_json::Value {
         let from = if self.dimensions == 1 { 1 } else { 0 };
         let axes = &self.axes[from..];
         let mut padding: Vec<usize> = axes.iter().map(|a| a.padding.0).collect();
         padding.extend(axes.iter().map(|a| a.padding.1));
-        let weight = self.weight.clone().into_dyn();
-        let weight =
-            if self.dimensions == 1 { weight.index_axis_move(ndarray::Axis(2), 0) } else { weight };
+        let weight = in_file(self.weight.clone(), self.dimensions);
         serde_json::json!({
             "type": self.kind(),
             "weight": to_json(&weight),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, Ix1, Ix2};
+use ndarray::{Array1, Array2, ArrayD, Ix1, Ix2};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{AffineMap, Layer, LayerType, Lowered, Parsed, show_shape, single};
 use crate::network::linear_map::LinearMap;
+use crate::network::pull_back::MapGradient;
 use crate::network::size;
 use crate::network::tensor::{TensorError, TensorSource, Tensors, to_json};
 use crate::numeric::{Interval, Matrix};
@@ -126,6 +127,15 @@ impl Layer for Dense {
             linear: LinearMap::new(Matrix::dense(self.weight.clone())),
             bias: self.bias.iter().map(|&b| Interval::point(b)).collect(),
         }))
+    }
+
+    fn pull_back(
+        &self,
+        _: &[Vec<usize>],
+        gradient: &MapGradient<'_>,
+    ) -> Result<Vec<(&'static str, ArrayD<f64>)>, String> {
+        let bias = Array1::zeros(self.bias.len()).into_dyn();
+        Ok(vec![("weight", gradient.matrix().to_dense().into_dyn()), ("bias", bias)])
     }
 
     fn to_json(&self) -> serde_json::Value {

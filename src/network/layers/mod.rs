@@ -15,11 +15,13 @@ pub mod window;
 
 use std::fmt::Debug;
 
+use ndarray::ArrayD;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
 use super::linear_map::LinearMap;
+use super::pull_back::MapGradient;
 use super::slopes::Windows;
 use super::tensor::{TensorError, Tensors};
 use super::{Activation, tensor};
@@ -46,6 +48,26 @@ pub trait Layer: Debug + Send + Sync {
     /// # Errors
     /// Why the layer cannot be bounded.
     fn lower(&self, inputs: &[Vec<usize>]) -> Result<Lowered, String>;
+
+    /// Derivatives with respect to the layer's trained parameters, each with the name of the parameter
+    /// and in its shape, given the derivative with respect to the linear part that [`Layer::lower`]
+    /// gives (without its rounding). What the linear part does not depend on (a bias) gets zeros.
+    ///
+    /// # Errors
+    /// Why there are none; layers without parameters have nothing to say.
+    fn pull_back(
+        &self,
+        _inputs: &[Vec<usize>],
+        _gradient: &MapGradient<'_>,
+    ) -> Result<Vec<(&'static str, ArrayD<f64>)>, String> {
+        if self.parameters() == 0 {
+            return Ok(Vec::new());
+        }
+        Err(format!(
+            "there is no derivative with respect to the parameters of a {} layer; write the network with dense and convolutional layers",
+            self.kind()
+        ))
+    }
 
     /// The layer as the JSON format writes it (see [`LayerType::parse`]).
     fn to_json(&self) -> serde_json::Value;

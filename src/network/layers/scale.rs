@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{AffineMap, Layer, LayerType, Lowered, ParseError, Parsed, show_shape, single};
 use crate::network::linear_map::LinearMap;
+use crate::network::pull_back::MapGradient;
 use crate::network::tensor::{TensorSource, Tensors, to_json};
 use crate::numeric::rounding::sub_up;
 use crate::numeric::{Csr, Interval, Matrix};
@@ -91,6 +92,27 @@ fn broadcast(constant: &ArrayD<f64>, shape: &[usize]) -> Result<Vec<f64>, String
     }
 }
 
+/// The sums of values of the input's shape over the axes along which a constant is broadcast.
+fn summed(
+    values: Vec<f64>,
+    input: &[usize],
+    constant: &ArrayD<f64>,
+) -> Result<ArrayD<f64>, String> {
+    let shape = constant.shape();
+    let shape = &shape[shape.len().saturating_sub(input.len())..];
+    let values = ArrayD::from_shape_vec(input, values).map_err(|error| error.to_string())?;
+    let mut sums = values;
+    while sums.ndim() > shape.len() {
+        sums = sums.sum_axis(ndarray::Axis(0));
+    }
+    for (axis, &length) in shape.iter().enumerate() {
+        if length == 1 {
+            sums = sums.sum_axis(ndarray::Axis(axis)).insert_axis(ndarray::Axis(axis));
+        }
+    }
+    sums.into_shape_with_order(constant.shape()).map_err(|error| error.to_string())
+}
+
 /// The affine map with the enclosed diagonal and bias.
 ///
 /// # Errors
@@ -138,6 +160,34 @@ impl Layer for Scale {
             multiply.iter().zip(&divide).map(|(&m, &d)| Interval::point(m) / Interval::point(d));
         let bias = values(&self.add, 0.0)?.into_iter().map(Interval::point).collect();
         diagonal(factors.collect(), bias)
+    }
+
+    fn pull_back(
+        &self,
+        inputs: &[Vec<usize>],
+        gradient: &MapGradient<'_>,
+    ) -> Result<Vec<(&'static str, ArrayD<f64>)>, String> {
+        let input = single(inputs)?;
+        let n = crate::network::size(input);
+        let values = |c: &Option<ArrayD<f64>>| match c {
+            None => Ok(vec![1.0; n]),
+            Some(c) => broadcast(c, input),
+        };
+        let (multiply, divide) = (values(&self.multiply)?, values(&self.divide)?);
+        let diagonal = gradient.diagonal();
+        let mut found = Vec::new();
+        if let Some(constant) = &self.multiply {
+            let each = (0..n).map(|i| diagonal[i] / divide[i]).collect();
+            found.push(("multiply", summed(each, input, constant)?));
+        }
+        if let Some(constant) = &self.divide {
+            let each = (0..n).map(|i| -diagonal[i] * multiply[i] / divide[i] / divide[i]);
+            found.push(("divide", summed(each.collect(), input, constant)?));
+        }
+        if let Some(constant) = &self.add {
+            found.push(("add", ArrayD::zeros(constant.shape())));
+        }
+        Ok(found)
     }
 
     fn to_json(&self) -> serde_json::Value {

@@ -157,15 +157,22 @@ impl Convolution {
         for group in 0..self.groups {
             for vertical in &vertical {
                 for horizontal in &horizontal {
-                    let (height, width) = (vertical.taps.len(), horizontal.taps.len());
-                    let entry = |(target, column): (usize, usize)| {
-                        let (source, tap) = (column / (height * width), column % (height * width));
-                        let (o, k) = if transposed { (source, target) } else { (target, source) };
-                        let (a, b) = (vertical.taps[tap / width], horizontal.taps[tap % width]);
-                        f(kernel[[group * outputs + o, k, a, b]])
+                    let terms = sources * vertical.taps.len() * horizontal.taps.len();
+                    let mut entries = Vec::with_capacity(targets * terms);
+                    for target in 0..targets {
+                        for source in 0..sources {
+                            let (o, k) =
+                                if transposed { (source, target) } else { (target, source) };
+                            let taps = kernel.slice(s![group * outputs + o, k, .., ..]);
+                            for &a in &vertical.taps {
+                                entries.extend(horizontal.taps.iter().map(|&b| f(taps[[a, b]])));
+                            }
+                        }
+                    }
+                    // As many as were pushed.
+                    let Ok(kernel) = Array2::from_shape_vec((targets, terms), entries) else {
+                        continue;
                     };
-                    let kernel =
-                        Array2::from_shape_fn((targets, sources * height * width), entry);
                     use_rows(&Shifts { group, vertical, horizontal, kernel });
                 }
             }
@@ -279,13 +286,15 @@ impl Shifts<'_> {
             .par_iter()
             .map(|places| multiply(self.kernel.view(), self.gathered(sources, places, x).view()))
             .collect();
+        let Some(y) = y.as_slice_mut() else { return };
         for (places, product) in tasks.iter().zip(&products) {
             for (channel, row) in product.outer_iter().enumerate() {
-                for (n, &(v, h)) in places.iter().enumerate() {
+                let blocks = row.to_slice().unwrap_or_default().chunks(columns);
+                for (&(v, h), block) in places.iter().zip(blocks) {
                     let (row_of, column_of) =
                         (self.vertical.targets[v].0, self.horizontal.targets[h].0);
-                    let target = targets.index(self.group, channel, row_of, column_of);
-                    y.row_mut(target).assign(&row.slice(s![n * columns..(n + 1) * columns]));
+                    let start = columns * targets.index(self.group, channel, row_of, column_of);
+                    y[start..start + columns].copy_from_slice(block);
                 }
             }
         }
@@ -303,12 +312,14 @@ impl Shifts<'_> {
         let mut block = Array2::zeros((self.kernel.ncols(), places.len() * columns));
         let width = self.horizontal.taps.len();
         let taps = self.vertical.taps.len() * width;
+        let x = x.to_slice().unwrap_or_default(); // in standard layout, see `apply`
         for (r, mut row) in block.outer_iter_mut().enumerate() {
+            let Some(row) = row.as_slice_mut() else { continue };
             let (channel, a, b) = (r / taps, r % taps / width, r % width);
-            for (n, &(v, h)) in places.iter().enumerate() {
+            for (&(v, h), block) in places.iter().zip(row.chunks_mut(columns)) {
                 let (y, z) = (self.vertical.targets[v].1[a], self.horizontal.targets[h].1[b]);
-                let source = x.row(sources.index(self.group, channel, y, z));
-                row.slice_mut(s![n * columns..(n + 1) * columns]).assign(&source);
+                let start = columns * sources.index(self.group, channel, y, z);
+                block.copy_from_slice(&x[start..start + columns]);
             }
         }
         block

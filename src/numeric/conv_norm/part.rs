@@ -142,7 +142,11 @@ impl Convolution {
     /// The convolution with each channel of the output, or of the input, multiplied by its factor,
     /// rounded to nearest as the entries of the product of the matrices are. `None` where the number
     /// of factors is another one.
-    pub(in crate::numeric) fn with_scaled_channels(&self, factors: &[f64], of_input: bool) -> Option<Convolution> {
+    pub(in crate::numeric) fn with_scaled_channels(
+        &self,
+        factors: &[f64],
+        of_input: bool,
+    ) -> Option<Convolution> {
         let mut kernel = self.scaled_kernel();
         let (out, per_group, ..) = kernel.dim();
         let count = if of_input { per_group * self.groups } else { out };

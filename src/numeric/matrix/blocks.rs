@@ -185,11 +185,8 @@ impl Blocks {
 
     /// The transpose.
     pub fn transposed(&self) -> Blocks {
-        let flipped = |b: &Block| Block {
-            row: b.column,
-            column: b.row,
-            entries: b.entries.transposed(),
-        };
+        let flipped =
+            |b: &Block| Block { row: b.column, column: b.row, entries: b.entries.transposed() };
         let blocks = self.blocks.iter().map(flipped).collect();
         let written = OnceLock::new();
         if let Some((a, t)) = self.written.get() {
@@ -266,10 +263,9 @@ impl Blocks {
                 (
                     Entries::Convolution { convolution: p, transposed },
                     Entries::Convolution { convolution: q, transposed: same },
-                ) if transposed == same => Entries::Convolution {
-                    convolution: p.sum_up(q)?,
-                    transposed: *transposed,
-                },
+                ) if transposed == same => {
+                    Entries::Convolution { convolution: p.sum_up(q)?, transposed: *transposed }
+                }
                 (Entries::Sparse(p, _), Entries::Sparse(q, _))
                     if (p.rows(), p.columns()) == (q.rows(), q.columns()) =>
                 {
@@ -281,8 +277,7 @@ impl Blocks {
             };
             ((a.row, a.column) == (b.row, b.column)).then_some(Block { entries, ..*a })
         };
-        let blocks: Option<Vec<Block>> =
-            self.blocks.iter().zip(&other.blocks).map(sum).collect();
+        let blocks: Option<Vec<Block>> = self.blocks.iter().zip(&other.blocks).map(sum).collect();
         blocks.map(|blocks| Blocks::new(self.rows, self.columns, blocks))
     }
 
@@ -330,7 +325,8 @@ impl Blocks {
         let norms: Vec<f64> = self.blocks.iter().map(|b| b.entries.norm_l2_up()).collect();
         // A part of a block has at most the norm of the block.
         let cell = |(i, j): (usize, usize)| {
-            let inside = |b: &Block| covers(&b.rows(), &rows[i]) && covers(&b.columns(), &columns[j]);
+            let inside =
+                |b: &Block| covers(&b.rows(), &rows[i]) && covers(&b.columns(), &columns[j]);
             let found = self.blocks.iter().position(inside);
             found.map_or(0.0, |k| norms[k])
         };

@@ -122,7 +122,11 @@ impl Matrix {
 }
 
 /// `f(a) x` with `f` applied to each entry of `a`, with rounding to nearest.
-pub(super) fn sparse_apply(a: &Csr, x: ArrayView2<'_, f64>, f: impl Fn(f64) -> f64 + Sync) -> Array2<f64> {
+pub(super) fn sparse_apply(
+    a: &Csr,
+    x: ArrayView2<'_, f64>,
+    f: impl Fn(f64) -> f64 + Sync,
+) -> Array2<f64> {
     let x = x.as_standard_layout();
     let k = x.ncols();
     let mut y = Array2::zeros((a.rows(), k));
