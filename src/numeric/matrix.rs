@@ -57,11 +57,7 @@ impl Matrix {
     /// bounded by means of the kernel: transposition, scaling by a power of two, stacking and products
     /// with matrices that only scale channels and move rows or columns keep this; nothing else does.
     pub fn convolution(convolution: Convolution) -> Matrix {
-        Matrix::convolution_up_to(LARGEST_WRITTEN, convolution)
-    }
-
-    fn convolution_up_to(largest: usize, convolution: Convolution) -> Matrix {
-        if convolution.matrix_entries() > largest {
+        if convolution.matrix_entries() > LARGEST_WRITTEN {
             return Matrix::blocks(Blocks::convolution(convolution));
         }
         let matrix = Matrix::sparse(convolution.to_sparse());
@@ -280,7 +276,7 @@ impl Matrix {
         if parts.iter().any(|m| matches!(m.entries, Entries::Blocks(_))) {
             let each = |m: &&Matrix| match &m.entries {
                 Entries::Dense(_) => None,
-                Entries::Sparse(a, t) => Some(blocks::Part::Sparse(a.clone(), t.clone())),
+                Entries::Sparse(a, _) => Some(blocks::Part::Sparse(a.clone())),
                 Entries::Blocks(blocks) => Some(blocks::Part::Blocks(blocks.clone())),
             };
             let each: Option<Vec<blocks::Part>> = parts.iter().map(each).collect();
