@@ -4,6 +4,8 @@ import contextlib
 import doctest
 import io
 import shutil
+import subprocess
+import sys
 import unittest
 
 import numpy as np
@@ -49,11 +51,18 @@ class Documentation(InFolder):
     def test_blocks_of_python_do_what_they_say(self):
         (self.folder / "examples").mkdir()
         shutil.copy(ROOT / "examples" / "mnist_mlp.npz", self.folder / "examples")
+        # What the page on training has made, and loaded, before its block.
+        example = "examples/mnist_mlp.npz"
+        gradient = ["gradient", example, "--bound", "k5", "--norm", "linf", "-o", "grads.npz"]
+        subprocess.run([sys.executable, "-m", "lipbound", *gradient], check=True, capture_output=True)
+        with np.load(example) as file:
+            weights = {name: file[name] for name in file}
         count = 0
         for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
             model = Model()
             names = dict(zip(["W0", "b0", "W1", "b1", "W2", "b2"], model.weights.values(), strict=True))
             names |= {"numpy": np, "model": model, "__name__": "__main__"}
+            names |= {"weights": weights, "rate": 1e-3}
             for line, block in blocks(page.read_text()):
                 count += 1
                 with self.subTest(f"{page.name}, line {line}"):
