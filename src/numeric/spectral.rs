@@ -6,7 +6,7 @@
 //! `lambda_max(G) <= s + ||(s I - G) - R R^T||`, and the residual is computed with a rigorous bound
 //! of its rounding errors. Only matrix products are trusted, not the factorisation.
 
-mod partition;
+pub(in crate::numeric) mod partition;
 pub mod rough;
 pub mod sparse;
 

@@ -170,31 +170,10 @@ pub(super) fn channel_bias(bias: Option<ArrayD<f64>>, channels: usize) -> Result
     }
 }
 
-/// The entries of row `i` of [`matrix`]: calls `entry(column, index in the kernel)`.
-fn taps(
-    (_, per_group, height, width): (usize, usize, usize, usize),
-    groups: usize,
-    [vertical, horizontal]: [Axis; 2],
-    [_, h, w]: [usize; 3],
-    [out, rows, columns]: [usize; 3],
-    i: usize,
-    mut entry: impl FnMut(usize, [usize; 4]),
-) {
-    let (channel, y, x) = (i / (rows * columns), i / columns % rows, i % columns);
-    let first = channel / (out / groups) * per_group;
-    for k in 0..per_group {
-        for a in 0..height {
-            let Some(row) = vertical.element(y, a, h) else { continue };
-            for b in 0..width {
-                if let Some(column) = horizontal.element(x, b, w) {
-                    entry(((first + k) * h + row) * w + column, [channel, k, a, b]);
-                }
-            }
-        }
-    }
-}
-
 /// The derivative with respect to a kernel, given that with respect to its [`matrix`].
+///
+/// # Errors
+/// As [`convolution`].
 pub(super) fn kernel_gradient(
     kernel: &Array4<f64>,
     groups: usize,
@@ -202,16 +181,17 @@ pub(super) fn kernel_gradient(
     input: [usize; 3],
     windows: [usize; 3],
     gradient: &Matrix,
-) -> Array4<f64> {
+) -> Result<Array4<f64>, String> {
+    let convolution = convolution(kernel, groups, axes, input, windows)?;
     let mut result = Array4::zeros(kernel.dim());
     let rows = Rows::of(gradient);
     let mut row = vec![0.0; gradient.columns()];
     for i in 0..gradient.rows() {
         rows.each(i, |j, value| row[j] = value);
-        taps(kernel.dim(), groups, axes, input, windows, i, |j, tap| result[tap] += row[j]);
+        convolution.for_taps(i, |j, tap| result[tap] += row[j]);
         rows.each(i, |j, _| row[j] = 0.0);
     }
-    result
+    Ok(result)
 }
 
 /// The kernel as files with `dimensions` spatial axes have it.
@@ -220,21 +200,34 @@ pub(super) fn in_file(kernel: Array4<f64>, dimensions: usize) -> ArrayD<f64> {
     if dimensions == 1 { kernel.index_axis_move(ndarray::Axis(2), 0) } else { kernel }
 }
 
-/// The matrix of the convolution that maps planes of the shape `input` to `windows` (each channels,
-/// height, width). The kernel has shape output channels x input channels of a group x height x width.
+/// The matrix of [`convolution`].
+///
+/// # Errors
+/// As there.
+pub(super) fn matrix(
+    kernel: &Array4<f64>,
+    groups: usize,
+    axes: [Axis; 2],
+    input: [usize; 3],
+    windows: [usize; 3],
+) -> Result<Matrix, String> {
+    convolution(kernel, groups, axes, input, windows).map(Matrix::convolution)
+}
+
+/// The convolution that maps planes of the shape `input` to `windows` (each channels, height, width).
+/// The kernel has shape output channels x input channels of a group x height x width.
 ///
 /// # Errors
 /// Sizes beyond the arithmetic of positions.
-pub(super) fn matrix(
+fn convolution(
     kernel: &Array4<f64>,
     groups: usize,
     [vertical, horizontal]: [Axis; 2],
     input: [usize; 3],
     windows: [usize; 3],
-) -> Result<Matrix, String> {
+) -> Result<Convolution, String> {
     let axes = [vertical.lattice(input[1], windows[1]), horizontal.lattice(input[2], windows[2])];
-    let convolution = Convolution::new(kernel.clone(), groups, axes);
-    convolution.map(Matrix::convolution).ok_or_else(|| {
+    Convolution::new(kernel.clone(), groups, axes).ok_or_else(|| {
         "its strides, dilations, paddings and planes have to be smaller than 2^28".to_owned()
     })
 }
@@ -289,7 +282,7 @@ impl Layer for Conv {
         let planes = planes(input, self.dimensions)?;
         let gradient = gradient.matrix();
         let weight =
-            kernel_gradient(&self.weight, self.groups, self.axes, planes, windows, &gradient);
+            kernel_gradient(&self.weight, self.groups, self.axes, planes, windows, &gradient)?;
         let bias = ArrayD::zeros(vec![self.bias.len()]);
         Ok(vec![("weight", in_file(weight, self.dimensions)), ("bias", bias)])
     }

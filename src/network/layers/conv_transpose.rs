@@ -182,7 +182,7 @@ impl Layer for ConvTranspose {
         let planes = planes(input, self.dimensions)?;
         let gradient = gradient.matrix().transposed();
         let weight =
-            kernel_gradient(&self.weight, self.groups, self.axes, outputs, planes, &gradient);
+            kernel_gradient(&self.weight, self.groups, self.axes, outputs, planes, &gradient)?;
         let bias = ArrayD::zeros(vec![self.bias.len()]);
         Ok(vec![("weight", in_file(weight, self.dimensions)), ("bias", bias)])
     }

@@ -103,11 +103,6 @@ impl Convolution {
         self.side(!transposed).channels * longest(&self.axes[0]) * longest(&self.axes[1])
     }
 
-    /// The kernel with the power of two.
-    pub fn entries(&self) -> ndarray::Array4<f64> {
-        self.scaled_kernel()
-    }
-
     /// The convolution with every entry of its kernel mapped.
     pub fn map(&self, f: impl Fn(f64) -> f64) -> Convolution {
         self.with_kernel(self.scaled_kernel().mapv_into(f))
@@ -238,30 +233,34 @@ impl Convolution {
         columns
     }
 
+    /// Calls `entry(column, index in the kernel)` for the entries of row `i` of the matrix, in the order
+    /// of the columns.
+    pub fn for_taps(&self, i: usize, mut entry: impl FnMut(usize, [usize; 4])) {
+        let (targets, sources) = (self.side(false), self.side(true));
+        let [vertical, horizontal] = &self.axes;
+        let (channel, y, x) = (
+            i / (targets.height * targets.width),
+            i / targets.width % targets.height,
+            i % targets.width,
+        );
+        for k in 0..sources.channels {
+            for a in 0..vertical.taps {
+                let Some(row) = vertical.element(y, a) else { continue };
+                for b in 0..horizontal.taps {
+                    if let Some(column) = horizontal.element(x, b) {
+                        let j = sources.index(channel / targets.channels, k, row, column);
+                        entry(j, [channel, k, a, b]);
+                    }
+                }
+            }
+        }
+    }
+
     /// The matrix written out.
     pub fn to_sparse(&self) -> Csr {
         let kernel = self.scaled_kernel();
         let (rows, columns) = self.shape();
-        let (targets, sources) = (self.side(false), self.side(true));
-        let [vertical, horizontal] = &self.axes;
-        Csr::from_rows(rows, columns, |i, push| {
-            let (channel, y, x) = (
-                i / (targets.height * targets.width),
-                i / targets.width % targets.height,
-                i % targets.width,
-            );
-            for k in 0..sources.channels {
-                for a in 0..vertical.taps {
-                    let Some(row) = vertical.element(y, a) else { continue };
-                    for b in 0..horizontal.taps {
-                        if let Some(column) = horizontal.element(x, b) {
-                            let j = sources.index(channel / targets.channels, k, row, column);
-                            push(j, kernel[[channel, k, a, b]]);
-                        }
-                    }
-                }
-            }
-        })
+        Csr::from_rows(rows, columns, |i, push| self.for_taps(i, |j, tap| push(j, kernel[tap])))
     }
 }
 

@@ -133,7 +133,7 @@ impl Convolution {
 
     /// The kernel times the power of two, with rounding to nearest: exact for entries that a matrix
     /// holds.
-    pub(super) fn scaled_kernel(&self) -> Array4<f64> {
+    pub(in crate::numeric) fn scaled_kernel(&self) -> Array4<f64> {
         let half = self.exponent / 2;
         let (first, second) = (power_of_two(half), power_of_two(self.exponent - half));
         self.kernel.mapv(|x| x * first * second)

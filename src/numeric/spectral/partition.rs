@@ -25,8 +25,8 @@ const LARGEST_COUNT: usize = 16;
 pub(super) fn partitioned_norm_up(a: &Csr, parts: &[Part]) -> f64 {
     let (all_rows, all_columns) = (0..a.rows(), 0..a.columns());
     let whole = covering_norm_up(parts, &all_rows, &all_columns);
-    let rows = ranges(parts.iter().map(|p| &p.rows), a.rows());
-    let columns = ranges(parts.iter().map(|p| &p.columns), a.columns());
+    let rows = ranges(parts.iter().map(|p| p.rows.clone()), a.rows());
+    let columns = ranges(parts.iter().map(|p| p.columns.clone()), a.columns());
     let count = rows.len() * columns.len();
     if count <= 1 || count > LARGEST_COUNT {
         return whole;
@@ -57,7 +57,10 @@ fn covering_norm_up(parts: &[Part], rows: &Range<usize>, columns: &Range<usize>)
 }
 
 /// `0..n` cut at the ends of all ranges.
-fn ranges<'a>(parts: impl Iterator<Item = &'a Range<usize>>, n: usize) -> Vec<Range<usize>> {
+pub(in crate::numeric) fn ranges(
+    parts: impl Iterator<Item = Range<usize>>,
+    n: usize,
+) -> Vec<Range<usize>> {
     let mut cuts: Vec<usize> = parts.flat_map(|r| [r.start, r.end]).chain([0, n]).collect();
     cuts.sort_unstable();
     cuts.dedup();
