@@ -26,7 +26,8 @@ K4 <= K1 (l1, linf), Ksdp <= K1 <= K*.
 
 # Cost
 Not 2^l: with c_0 = 1 and c_t = sum over s < t of ||W_(t,s)|| c_s, K1 = 2^-l c_{l+1}: l(l+1)/2 matrix
-products (shared with K5) and as many norms.
+products (shared with K5) and as many norms. In l1 and linf, products that would take more than 2 GiB are
+not kept.
 
 # Rounding
 Each norm includes the rounding error of its product, bounded a priori; the recursion is rounded up.
@@ -45,13 +46,21 @@ impl Bound for K1 {
         DOCUMENTATION
     }
 
-    fn cost(&self, problem: &Problem, _: Norm) -> Cost {
-        problem.check_memory().map_or_else(Cost::Refused, |()| Cost::Cheap)
+    fn cost(&self, problem: &Problem, norm: Norm) -> Cost {
+        match problem.check_memory() {
+            Err(refusal) if norm == Norm::L2 => Cost::Refused(refusal),
+            _ if problem.keeps_products() => Cost::Cheap,
+            _ => Cost::Expensive,
+        }
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         let chain = problem.chain();
-        let norms = ProductNorms::new(chain, problem.products()?, norm);
+        let norms = if norm == Norm::L2 || problem.keeps_products() {
+            ProductNorms::new(chain, problem.products()?, norm)
+        } else {
+            ProductNorms::streamed(chain, &problem.streamed("K1"), norm)?
+        };
         // cut[s] = c_s times the norm of the radius of the slopes after it.
         let mut cut = vec![1.0];
         for t in 1..=chain.depth() + 1 {

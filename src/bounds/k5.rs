@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use super::pool_hull;
 use super::problem::Oriented;
-use super::products::Products;
+use super::products::{Apply, add_block_up};
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
 use crate::network::Chain;
 use crate::numeric::Norm;
@@ -31,7 +31,8 @@ K <= Ksdp <= K5 <= K4 (l1, linf); K <= K5 <= K4 in l2.
 
 # Cost
 With v_0 = 1 and v_t = sum over s < t of |W_(t,s)| rho_s v_s, K5 = max v_{l+1} in linf; l1 by the
-transpose: l(l+1)/2 matrix products, shared with K1, and as many matrix-vector products.
+transpose: l(l+1)/2 matrix products, shared with K1, and as many matrix-vector products. Products that
+would take more than 2 GiB are not kept: blocks of their rows go down through the layers instead.
 
 # Rounding
 The error of each computed product is bounded by gamma times the product of the absolute values, which
@@ -53,9 +54,15 @@ impl Bound for K5 {
     }
 
     fn cost(&self, problem: &Problem, norm: Norm) -> Cost {
+        let oriented = problem.oriented(norm);
+        if norm == Norm::L1 && oriented.chain.has_pool() && let Err(refusal) = problem.check_memory() {
+            return Cost::Refused(refusal);
+        }
+        if !oriented.keeps_products() {
+            return Cost::Expensive;
+        }
         // The entries of the products, at 8 to 24 bytes each.
-        let entries = problem.products_bytes() / 8;
-        problem.check_memory().map_or_else(Cost::Refused, |()| problem.price(norm, entries))
+        problem.price(norm, problem.products_bytes() / 8)
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
@@ -66,20 +73,26 @@ impl Bound for K5 {
 }
 
 fn mantissa_up(oriented: &Oriented<'_>, norm: Norm) -> Result<f64, Refusal> {
-    if norm == Norm::L1 && oriented.chain.has_pool() {
+    let chain = oriented.chain;
+    let hulls = norm == Norm::L1 && chain.has_pool();
+    let block = if hulls {
         let products = oriented.products()?;
-        let block =
-            oriented.pushed(norm, |start| pool_hull::entries_up(oriented.chain, products, start));
-        return Ok(oriented.norm_up(norm, block.view()));
-    }
-    let products = oriented.products()?;
-    let block = oriented.pushed(norm, |start| apply_up(oriented.chain, products, start));
+        oriented.pushed(norm, |start| pool_hull::entries_up(chain, products, start))
+    } else if oriented.keeps_products() {
+        let products = oriented.products()?;
+        oriented.pushed(norm, |start| apply_up(chain, products, start))
+    } else {
+        let products = oriented.streamed("K5");
+        let block = oriented.pushed(norm, |start| apply_up(chain, &products, start));
+        products.finished()?;
+        block
+    };
     Ok(oriented.norm_up(norm, block.view()))
 }
 
 /// An upper bound of `M start` for a block of nonnegative columns, without the powers of two of the
 /// maps; `M` is the matrix of the definition of K5.
-pub fn apply_up(chain: &Chain, products: &Products, start: Array2<f64>) -> Array2<f64> {
+pub fn apply_up(chain: &Chain, products: &impl Apply, start: Array2<f64>) -> Array2<f64> {
     let mut cuts: Vec<Cut> = vec![(0, start)];
     let mut errors = Errors::default();
     let mut v = cuts[0].1.clone();
@@ -89,9 +102,7 @@ pub fn apply_up(chain: &Chain, products: &Products, start: Array2<f64>) -> Array
         }
         errors.extend(chain, t, cuts[t - 1].1.view());
         v = errors.total_up(products, t, &cuts);
-        for (s, x) in &cuts {
-            add_block_up(&mut v, products.get(t, *s).value.abs_apply_up(x.view()).view());
-        }
+        products.add_up(t, &cuts, &mut v);
     }
     v
 }
@@ -135,20 +146,24 @@ impl Errors {
         self.absolute_product = Some(map.magnitude_apply_up(joined.view()));
     }
 
-    /// `relative a_t + b_t + absolute (sum of the entries of the cut vectors)`.
-    pub(super) fn total_up(&self, products: &Products, t: usize, cuts: &[Cut]) -> Array2<f64> {
-        let rows = products.get(t, t - 1).value.rows();
-        let mut total = match &self.radius_product {
-            Some(b) => b.clone(),
-            None => Array2::zeros((rows, cuts.first().map_or(0, |(_, x)| x.ncols()))),
-        };
+    /// `relative a_t + b_t + absolute (sum of the entries of the cut vectors)`, after
+    /// [`Errors::extend`] to layer `t`.
+    pub(super) fn total_up(&self, products: &impl Apply, t: usize, cuts: &[Cut]) -> Array2<f64> {
         // The largest coefficient of this layer's products.
-        let relative = cuts.iter().map(|(s, _)| products.get(t, *s).relative).fold(0.0, f64::max);
-        if let (Some(a), true) = (&self.absolute_product, relative > 0.0) {
-            total.zip_mut_with(a, |e, &a| *e = add_up(*e, mul_up(relative, a)));
-        }
+        let relative = cuts.iter().map(|(s, _)| products.error(t, *s).relative).fold(0.0, f64::max);
+        let mut total = match (&self.absolute_product, &self.radius_product) {
+            (Some(a), b) => {
+                let share = |a: f64| if relative > 0.0 { mul_up(relative, a) } else { 0.0 };
+                let mut total = a.mapv(share);
+                if let Some(b) = b {
+                    add_block_up(&mut total, b.view());
+                }
+                total
+            }
+            (None, _) => Array2::zeros((0, 0)), // there is no layer 0
+        };
         for (s, x) in cuts {
-            let absolute = products.get(t, *s).absolute;
+            let absolute = products.error(t, *s).absolute;
             if absolute > 0.0 {
                 for (mut column, x) in total.axis_iter_mut(Axis(1)).zip(x.axis_iter(Axis(1))) {
                     let sum = x.iter().copied().fold(0.0, add_up);
@@ -158,9 +173,4 @@ impl Errors {
         }
         total
     }
-}
-
-/// `a += b`, rounded up.
-pub(super) fn add_block_up(a: &mut Array2<f64>, b: ArrayView2<'_, f64>) {
-    a.zip_mut_with(&b, |a, &b| *a = add_up(*a, b));
 }

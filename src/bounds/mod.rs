@@ -20,6 +20,7 @@ mod pool_hull;
 pub mod problem;
 pub mod products;
 pub mod search;
+pub mod streamed;
 
 pub use certificate::{Certificate, Guarantee};
 pub use problem::{Options, Problem, Progress, Stop};

@@ -9,8 +9,8 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
-use super::k5::{Cut, Errors, add_block_up};
-use super::products::Products;
+use super::k5::{Cut, Errors};
+use super::products::{Apply, Products, add_block_up};
 use crate::network::{Chain, Slopes, Windows};
 use crate::numeric::Grid;
 use crate::numeric::rounding::{add_down, add_up, max_up, mul_up, sub_up};
@@ -74,9 +74,7 @@ impl State {
         self.cuts.push((self.at, size));
         add_block_up(&mut e, self.errors.total_up(products, t, &self.cuts).view());
         self.cuts.pop();
-        for (s, r) in &self.cuts {
-            add_block_up(&mut e, products.get(t, *s).value.abs_apply_up(r.view()).view());
-        }
+        products.add_up(t, &self.cuts, &mut e);
         (z, e)
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ndarray::{Array2, s};
 
 use super::products::Products;
+use super::streamed::Streamed;
 use super::{Cost, Refusal};
 use crate::network::{Chain, LoweredNetwork};
 use crate::numeric::Norm;
@@ -92,6 +93,10 @@ impl Default for Options {
         }
     }
 }
+
+/// The bytes that products of maps may take where there is another way: keeping them saves time where
+/// several bounds use them, but 2 GiB is what a small machine can spare.
+const LARGEST_KEPT: usize = 2 << 30;
 
 /// A network to be bounded, with what its bounds share, computed once when first needed.
 #[derive(Debug)]
@@ -189,6 +194,17 @@ impl Problem {
         )))
     }
 
+    /// Whether the products of the maps are kept; otherwise [`Problem::streamed`] takes their place where
+    /// only row or column sums are needed.
+    pub fn keeps_products(&self) -> bool {
+        self.products_bytes() <= self.options.memory_limit.min(LARGEST_KEPT)
+    }
+
+    /// The products of the maps without keeping them; `bound` is what progress is told of.
+    pub fn streamed(&self, bound: &'static str) -> Streamed<'_> {
+        Streamed::new(self.chain(), &self.options, bound)
+    }
+
     /// Whether work on `entries` stored entries of matrices takes seconds at most in `norm`, where each
     /// is applied to all columns of [`Oriented::start`].
     pub fn price(&self, norm: Norm, entries: usize) -> Cost {
@@ -218,6 +234,16 @@ impl Oriented<'_> {
             return Ok(products);
         }
         Ok(self.problem.transposed_products.get_or_init(|| products.transposed()))
+    }
+
+    /// As [`Problem::keeps_products`].
+    pub fn keeps_products(&self) -> bool {
+        self.problem.keeps_products()
+    }
+
+    /// As [`Problem::streamed`], in this orientation.
+    pub fn streamed(&self, bound: &'static str) -> Streamed<'_> {
+        Streamed::new(self.chain, &self.problem.options, bound)
     }
 
     /// The block of columns with which the chain is entered: a column of ones where `norm` is the

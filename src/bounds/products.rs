@@ -14,7 +14,11 @@
 //! vector, and none depends on the order in which the product was formed, so a transposed product has
 //! the same error.
 
+use ndarray::{Array2, ArrayView2};
+
+use super::Refusal;
 use super::perturbation::absolute_norm_up;
+use super::streamed::Streamed;
 use crate::network::{Chain, LinearMap, Slopes};
 use crate::numeric::product::DotError;
 use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
@@ -32,10 +36,48 @@ pub struct Products {
 pub struct Product {
     /// The computed matrix `P`, without the powers of two of the maps.
     pub value: Matrix,
-    /// The coefficient of `A` in the error; 0 where the computation was exact.
+    /// The distance from the exact product.
+    pub error: ProductError,
+}
+
+/// The constants of the error of a computed product.
+#[derive(Debug, Clone, Copy)]
+pub struct ProductError {
+    /// The coefficient of `A`; 0 where the computation was exact.
     pub relative: f64,
-    /// The part of the error due to underflow; 0 in general.
+    /// The part that is due to underflow; 0 in general.
     pub absolute: f64,
+}
+
+impl ProductError {
+    /// That of a map itself.
+    pub const NONE: ProductError = ProductError { relative: 0.0, absolute: 0.0 };
+}
+
+/// The products of a chain, kept or not, as K5 uses them.
+pub trait Apply {
+    /// The error of the product `(t, s)`.
+    fn error(&self, t: usize, s: usize) -> ProductError;
+
+    /// Adds upper bounds of `|P_(t,s)| x` to `total` for all pairs `(s, x)` in `cuts`; `x` is nonnegative.
+    fn add_up(&self, t: usize, cuts: &[(usize, Array2<f64>)], total: &mut Array2<f64>);
+}
+
+impl Apply for Products {
+    fn error(&self, t: usize, s: usize) -> ProductError {
+        self.get(t, s).error
+    }
+
+    fn add_up(&self, t: usize, cuts: &[(usize, Array2<f64>)], total: &mut Array2<f64>) {
+        for (s, x) in cuts {
+            add_block_up(total, self.get(t, *s).value.abs_apply_up(x.view()).view());
+        }
+    }
+}
+
+/// `a += b`, rounded up.
+pub(super) fn add_block_up(a: &mut Array2<f64>, b: ArrayView2<'_, f64>) {
+    a.zip_mut_with(&b, |a, &b| *a = add_up(*a, b));
 }
 
 impl Products {
@@ -48,7 +90,7 @@ impl Products {
                 let step = Step::new(&chain.slopes()[slopes], map);
                 row.extend(previous.iter().map(|product| product.extended(&step)));
             }
-            row.push(Product { value: map.matrix.clone(), relative: 0.0, absolute: 0.0 });
+            row.push(Product { value: map.matrix.clone(), error: ProductError::NONE });
             rows.push(row);
         }
         Products { rows }
@@ -166,18 +208,22 @@ impl Product {
         } else {
             mul_up(self.value.grid().max, step.centred.terms() as f64 * MIN_SUBNORMAL)
         };
-        let carried = if self.absolute == 0.0 { 0.0 } else { mul_up(step.growth, self.absolute) };
-        Product {
-            value,
-            relative: combine(self.relative, relative),
-            absolute: add_up(carried, add_up(centring, dot.absolute)),
-        }
+        let new = ProductError { relative, absolute: add_up(centring, dot.absolute) };
+        Product { value, error: self.error.extended(step.growth, new) }
     }
 }
 
-/// `gamma_a + gamma_b + gamma_a gamma_b <= gamma_(a+b)` (Higham, lemma 3.3).
-fn combine(a: f64, b: f64) -> f64 {
-    add_up(add_up(a, b), mul_up(a, b))
+impl ProductError {
+    /// With one factor more: an absolute error `e` of an entry becomes at most `growth * e`, and relative
+    /// errors combine: `gamma_a + gamma_b + gamma_a gamma_b <= gamma_(a+b)` (Higham, lemma 3.3).
+    pub(super) fn extended(self, growth: f64, new: ProductError) -> ProductError {
+        let (a, b) = (self.relative, new.relative);
+        let carried = if self.absolute == 0.0 { 0.0 } else { mul_up(growth, self.absolute) };
+        ProductError {
+            relative: add_up(add_up(a, b), mul_up(a, b)),
+            absolute: add_up(carried, new.absolute),
+        }
+    }
 }
 
 /// Upper bounds of the operator norms of the exact products `W~_(t,s)` in one norm.
@@ -187,21 +233,34 @@ pub struct ProductNorms {
 }
 
 impl ProductNorms {
-    /// The norms of all products, with their errors: by the triangle inequality
-    /// `||W~|| <= ||P|| + relative ||A|| + ||B|| + absolute * (dimension)`, where the norms of `A`
-    /// and `B` are bounded by products of norms.
+    /// The norms of all products, with their errors.
     pub fn new(chain: &Chain, products: &Products, norm: Norm) -> ProductNorms {
-        let maps: Vec<MapNorms> = chain.maps().iter().map(|map| MapNorms::new(map, norm)).collect();
-        let centres: Vec<f64> = chain.slopes().iter().map(|s| s.norms_up(norm).centre).collect();
-        let mut rows = Vec::with_capacity(maps.len());
-        for t in 1..=maps.len() {
-            rows.push(
-                (0..t)
-                    .map(|s| bounded_norm(products.get(t, s), s, t, &maps, &centres, norm))
-                    .collect(),
-            );
-        }
+        let bounded = Bounded::new(chain, norm);
+        let of = |t: usize, s: usize| {
+            let Product { value, error } = products.get(t, s);
+            let norm = match norm {
+                Norm::L1 => value.norm_l1_up(),
+                Norm::Linf => value.norm_linf_up(),
+                Norm::L2 => value.norm_l2_up(),
+            };
+            bounded.norm_up(t, s, norm, *error)
+        };
+        let rows = (1..=chain.depth() + 1).map(|t| (0..t).map(|s| of(t, s)).collect()).collect();
         ProductNorms { rows }
+    }
+
+    /// The norms of all products without keeping any, for l1 and linf.
+    ///
+    /// # Errors
+    /// As [`Streamed::norms_up`].
+    pub fn streamed(chain: &Chain, products: &Streamed<'_>, norm: Norm) -> Result<Self, Refusal> {
+        let bounded = Bounded::new(chain, norm);
+        let row = |t: usize| -> Result<Vec<f64>, Refusal> {
+            let norms = products.norms_up(t, norm)?.into_iter().enumerate();
+            Ok(norms.map(|(s, n)| bounded.norm_up(t, s, n, products.error(t, s))).collect())
+        };
+        let rows: Result<_, Refusal> = (1..=chain.depth() + 1).map(row).collect();
+        Ok(ProductNorms { rows: rows? })
     }
 
     /// A bound of the norm of `W~_(t,s)`.
@@ -210,50 +269,49 @@ impl ProductNorms {
     }
 }
 
-/// Norms of a map: of what bounds its absolute values, and of its radius.
-struct MapNorms {
-    magnitude: f64,
-    radius: f64,
+/// What the norms of the exact products are bounded with: of each map, the norms of what bounds its
+/// absolute values and of its radius, and the size of its matrix; of each nonlinearity, that of the centre.
+struct Bounded {
+    magnitudes: Vec<f64>,
+    radii: Vec<f64>,
+    shapes: Vec<(usize, usize)>,
+    centres: Vec<f64>,
 }
 
-impl MapNorms {
-    fn new(map: &LinearMap, norm: Norm) -> MapNorms {
-        MapNorms {
-            magnitude: absolute_norm_up(&map.magnitude(), norm),
-            radius: map.radius.as_ref().map_or(0.0, |r| absolute_norm_up(r, norm)),
+impl Bounded {
+    fn new(chain: &Chain, norm: Norm) -> Bounded {
+        let maps = chain.maps();
+        let radius =
+            |map: &LinearMap| map.radius.as_ref().map_or(0.0, |r| absolute_norm_up(r, norm));
+        Bounded {
+            magnitudes: maps.iter().map(|map| absolute_norm_up(&map.magnitude(), norm)).collect(),
+            radii: maps.iter().map(radius).collect(),
+            shapes: maps.iter().map(|map| (map.rows(), map.columns())).collect(),
+            centres: chain.slopes().iter().map(|s| s.norms_up(norm).centre).collect(),
         }
     }
-}
 
-fn bounded_norm(
-    product: &Product,
-    s: usize,
-    t: usize,
-    maps: &[MapNorms],
-    centres: &[f64],
-    norm: Norm,
-) -> f64 {
-    let value = match norm {
-        Norm::L1 => product.value.norm_l1_up(),
-        Norm::Linf => product.value.norm_linf_up(),
-        Norm::L2 => product.value.norm_l2_up(),
-    };
-    let (mut a, mut b) = (maps[s].magnitude, maps[s].radius);
-    for k in s + 1..t {
-        let centre = centres[k - 1];
-        let with_radius = mul_up(mul_up(maps[k].radius, centre), a);
-        b = add_up(mul_up(mul_up(maps[k].magnitude, centre), b), with_radius);
-        a = mul_up(mul_up(maps[k].magnitude, centre), a);
+    /// A bound of the norm of `W~_(t,s)`, given one of the norm of `P`: by the triangle inequality
+    /// `||W~|| <= ||P|| + relative ||A|| + ||B|| + absolute * (dimension)`, where the norms of `A` and `B`
+    /// are bounded by products of norms.
+    fn norm_up(&self, t: usize, s: usize, computed: f64, error: ProductError) -> f64 {
+        let (mut a, mut b) = (self.magnitudes[s], self.radii[s]);
+        for k in s + 1..t {
+            let centre = self.centres[k - 1];
+            let with_radius = mul_up(mul_up(self.radii[k], centre), a);
+            b = add_up(mul_up(mul_up(self.magnitudes[k], centre), b), with_radius);
+            a = mul_up(mul_up(self.magnitudes[k], centre), a);
+        }
+        let mut bound = add_up(computed, b);
+        if error.relative > 0.0 {
+            bound = add_up(bound, mul_up(error.relative, a));
+        }
+        if error.absolute > 0.0 {
+            let dimension = self.shapes[t - 1].0.max(self.shapes[s].1) as f64;
+            bound = add_up(bound, mul_up(error.absolute, dimension));
+        }
+        max_up(bound, 0.0)
     }
-    let mut bound = add_up(value, b);
-    if product.relative > 0.0 {
-        bound = add_up(bound, mul_up(product.relative, a));
-    }
-    if product.absolute > 0.0 {
-        let dimension = product.value.rows().max(product.value.columns()) as f64;
-        bound = add_up(bound, mul_up(product.absolute, dimension));
-    }
-    max_up(bound, 0.0)
 }
 
 /// Upper bounds `Q_(t,s)` of the absolute values of the exact products, entry by entry:
@@ -262,7 +320,7 @@ fn bounded_norm(
 pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
     let last = chain.depth() + 1;
     let inexact = |s: usize| {
-        (s + 1..=last).any(|t| products.get(t, s).relative > 0.0)
+        (s + 1..=last).any(|t| products.get(t, s).error.relative > 0.0)
             || chain.maps()[s..].iter().any(|map| map.radius.is_some())
     };
     let mut rows: Vec<Vec<Matrix>> =
@@ -284,17 +342,17 @@ pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
                 };
                 a = magnitude.nonnegative_multiply_up(&a);
             }
-            let product = products.get(t, s);
+            let error = products.get(t, s).error;
             let mut q = rows[t - 1][s].clone();
-            if product.relative > 0.0 {
-                q = q.sum_up(&a.map_entries(|x| mul_up(x, product.relative)));
+            if error.relative > 0.0 {
+                q = q.sum_up(&a.map_entries(|x| mul_up(x, error.relative)));
             }
             if let Some(b) = &b {
                 q = q.sum_up(b);
             }
-            if product.absolute > 0.0 {
+            if error.absolute > 0.0 {
                 let (m, n) = (q.rows(), q.columns());
-                q = q.sum_up(&Matrix::dense(ndarray::Array2::from_elem((m, n), product.absolute)));
+                q = q.sum_up(&Matrix::dense(ndarray::Array2::from_elem((m, n), error.absolute)));
             }
             rows[t - 1][s] = q;
         }

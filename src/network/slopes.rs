@@ -119,11 +119,23 @@ impl Windows {
         out
     }
 
+    /// The largest number of windows that contain one element, of those that `counted` admits.
+    fn overlap(&self, counted: impl Fn(usize) -> bool) -> usize {
+        let mut count = vec![0usize; self.inputs];
+        for i in (0..self.count()).filter(|&i| counted(i)) {
+            self.window(i).for_each(|j| count[j] += 1);
+        }
+        count.into_iter().max().unwrap_or(0)
+    }
+
     /// The largest number of windows that contain one element.
     pub fn largest_overlap(&self) -> usize {
-        let mut count = vec![0usize; self.inputs];
-        self.members.iter().for_each(|&j| count[j as usize] += 1);
-        count.into_iter().max().unwrap_or(0)
+        self.overlap(|_| true)
+    }
+
+    /// The largest number of windows that pass the same element through.
+    fn passing_overlap(&self) -> usize {
+        self.overlap(|i| self.passes(i))
     }
 }
 
@@ -210,6 +222,36 @@ impl Slopes {
         }
     }
 
+    /// `C^T x` for a block of columns, with rounding to nearest: [`Slopes::centre_terms`] products are added.
+    pub fn centre_transposed(&self, mut x: Array2<f64>) -> Array2<f64> {
+        match self {
+            Slopes::Componentwise(d) => {
+                for (mut row, &c) in x.axis_iter_mut(Axis(0)).zip(&d.centre) {
+                    row.mapv_inplace(|value| c * value);
+                }
+                x
+            }
+            Slopes::Pool(pool) => {
+                let mut out = Array2::zeros((pool.inputs(), x.ncols()));
+                for i in (0..pool.count()).filter(|&i| pool.passes(i)) {
+                    for j in pool.window(i) {
+                        let mut row = out.row_mut(j);
+                        row += &x.row(i);
+                    }
+                }
+                out
+            }
+        }
+    }
+
+    /// The largest number of terms of an entry of [`Slopes::centre_transposed`].
+    pub fn centre_terms(&self) -> usize {
+        match self {
+            Slopes::Componentwise(_) => 1,
+            Slopes::Pool(pool) => pool.passing_overlap(),
+        }
+    }
+
     /// An upper bound of `R x` for a block of nonnegative columns, where `R` is the radius of the
     /// slopes: `|D p - C p| <= R |p|`. For a window of several elements, the largest of them.
     pub fn radius_up(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
@@ -238,14 +280,13 @@ impl Slopes {
             },
             Slopes::Pool(w) => {
                 // Every row of D has a single 1; a column has one for each window that selects it.
-                let overlap = w.largest_overlap() as f64;
-                let magnitude = match norm {
-                    Norm::Linf => 1.0,
-                    Norm::L1 => overlap,
-                    Norm::L2 => sqrt_up(overlap),
+                let size = |overlap: usize| match norm {
+                    Norm::Linf => overlap.min(1) as f64,
+                    Norm::L1 => overlap as f64,
+                    Norm::L2 => sqrt_up(overlap as f64),
                 };
-                let passes = (0..w.count()).any(|i| w.passes(i));
-                SlopeNorms { magnitude, radius: magnitude, centre: if passes { 1.0 } else { 0.0 } }
+                let magnitude = size(w.largest_overlap());
+                SlopeNorms { magnitude, radius: magnitude, centre: size(w.passing_overlap()) }
             }
         }
     }
@@ -311,6 +352,9 @@ mod tests {
         assert_eq!(slopes.centre_up(x.view()), arr2(&[[0.0], [0.0], [7.0]]));
         assert_eq!(slopes.norms_up(Norm::L1).magnitude, 2.0);
         assert_eq!(slopes.norms_up(Norm::Linf).magnitude, 1.0);
+        // An element that two windows pass through is in two rows of the centre.
+        let twice = Slopes::Pool(Windows::new(2, [vec![0], vec![0], vec![0, 1]])).norms_up(Norm::L1);
+        assert_eq!((twice.magnitude, twice.centre), (3.0, 2.0));
         assert_eq!(slopes.branching(), 2);
     }
 }

@@ -201,7 +201,11 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(_) => None,
             Entries::Sparse(a, _) => Some(a.row(i).map(|(j, _)| j).collect()),
-            Entries::Blocks(blocks) => Some(blocks.row_support(i)),
+            Entries::Blocks(blocks) => {
+                let mut columns = Vec::new();
+                blocks.for_row(i, |j, _| columns.push(j));
+                Some(columns)
+            }
         }
     }
 
@@ -253,9 +257,39 @@ impl Matrix {
 
     /// Hands over the entries of a row that is held in sparse form, in the order of the columns.
     fn row_entries(&self, i: usize, push: &mut dyn FnMut(usize, f64)) {
-        if let Some(a) = self.as_sparse() {
-            a.row(i).for_each(|(j, value)| push(j, value));
+        match &self.entries {
+            Entries::Dense(_) => {}
+            Entries::Sparse(a, _) => a.row(i).for_each(|(j, value)| push(j, value)),
+            Entries::Blocks(blocks) => {
+                let mut row = Vec::new();
+                blocks.for_row(i, |j, value| row.push((j, value)));
+                row.sort_unstable_by_key(|&(j, _)| j);
+                row.into_iter().for_each(|(j, value)| push(j, value));
+            }
         }
+    }
+
+    /// The given rows as columns, in dense form: columns of the matrix x number of rows.
+    pub fn rows_as_columns(&self, rows: &[usize]) -> Array2<f64> {
+        let mut out = Array2::zeros((self.columns(), rows.len()));
+        for (k, &i) in rows.iter().enumerate() {
+            match &self.entries {
+                Entries::Dense(a) => out.column_mut(k).assign(&a.row(i)),
+                Entries::Sparse(..) | Entries::Blocks(_) => {
+                    self.row_entries(i, &mut |j, value| out[[j, k]] = value);
+                }
+            }
+        }
+        out
+    }
+
+    /// All rows, those of neighbouring channels at the same place of a convolution next to each other.
+    pub fn rows_by_place(&self) -> Vec<usize> {
+        let each = match &self.entries {
+            Entries::Dense(_) | Entries::Sparse(..) => 1,
+            Entries::Blocks(blocks) => blocks.channel_size(),
+        };
+        (0..each).flat_map(|place| (place..self.rows()).step_by(each)).collect()
     }
 
     /// The given rows, in the given order.

@@ -188,7 +188,7 @@ pub(super) fn kernel_gradient(
     let mut row = vec![0.0; gradient.columns()];
     for i in 0..gradient.rows() {
         rows.each(i, |j, value| row[j] = value);
-        convolution.for_taps(i, |j, tap| result[tap] += row[j]);
+        convolution.for_row(false, i, |j, tap| result[tap] += row[j]);
         rows.each(i, |j, _| row[j] = 0.0);
     }
     Ok(result)

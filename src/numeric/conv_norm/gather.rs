@@ -10,12 +10,13 @@
 //! - A row sum of absolute values depends on the channel and the class alone.
 //! - A product with a block of columns is, for each class, one matrix product of the part of the kernel
 //!   at its taps with the elements of the block under them. The terms of each dot product are those of
-//!   the row, so the error is that of [`crate::numeric::product::DotError`] with as many terms.
+//!   the row, so the error is that of [`crate::numeric::product::DotError`] with as many terms. Windows
+//!   over zeros alone are left out.
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use ndarray::{Array2, ArrayView2, Axis, s};
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::{ConvAxis, Convolution};
 use crate::numeric::product::multiply;
@@ -54,13 +55,24 @@ fn classes(axis: &ConvAxis, transposed: bool) -> Classes {
     classes.into_iter().map(|(taps, targets)| Class { taps, targets }).collect()
 }
 
+impl ConvAxis {
+    /// The elements under a window, or the windows over an element for the transpose, in increasing
+    /// order, each with the tap that lies there.
+    fn sources(&self, transposed: bool, target: usize) -> Vec<(usize, usize)> {
+        if !transposed {
+            return (0..self.taps).filter_map(|o| Some((self.element(target, o)?, o))).collect();
+        }
+        let taps = |p: usize| (0..self.taps).map(move |o| (p, o));
+        let over = |&(p, o): &(usize, usize)| self.element(p, o) == Some(target);
+        (0..self.windows).flat_map(taps).filter(over).collect()
+    }
+}
+
 /// The rows of one group of channels and one pair of classes.
 struct Shifts<'a> {
     group: usize,
     vertical: &'a Class,
     horizontal: &'a Class,
-    /// Channels of the group that are targets x (channels of the group that are sources, taps, taps).
-    kernel: Array2<f64>,
 }
 
 /// One side of a convolution: channels of a group x height x width.
@@ -74,6 +86,17 @@ struct Side {
 impl Side {
     fn index(self, group: usize, channel: usize, y: usize, x: usize) -> usize {
         ((group * self.channels + channel) * self.height + y) * self.width + x
+    }
+
+    /// For each group and place, whether a row of `x` that belongs there has an entry other than zero.
+    fn used_places(self, groups: usize, x: ArrayView2<'_, f64>) -> Vec<bool> {
+        let plane = self.height * self.width;
+        let mut used = vec![false; groups * plane];
+        for (i, row) in x.outer_iter().enumerate() {
+            let place = i / plane / self.channels * plane + i % plane;
+            used[place] = used[place] || row.iter().any(|&v| v != 0.0);
+        }
+        used
     }
 }
 
@@ -136,42 +159,31 @@ impl Convolution {
         }
     }
 
-    /// Calls `use_rows` for each set of rows that are shifts of each other, `f` being applied to the
-    /// entries of the kernel.
-    fn for_shifts(
+    /// The part of the kernel that lies over the input in these rows, `f` being applied to its entries:
+    /// channels of the group that are targets x (channels of the group that are sources, taps, taps).
+    fn kernel_of(
         &self,
+        rows: &Shifts<'_>,
         transposed: bool,
         f: impl Fn(f64) -> f64,
-        mut use_rows: impl FnMut(&Shifts<'_>),
-    ) {
-        let kernel = self.scaled_kernel();
-        let (vertical, horizontal) =
-            (classes(&self.axes[0], transposed), classes(&self.axes[1], transposed));
+    ) -> Array2<f64> {
         let (targets, sources) = (self.side(transposed).channels, self.side(!transposed).channels);
         let outputs = self.side(false).channels;
-        for group in 0..self.groups {
-            for vertical in &vertical {
-                for horizontal in &horizontal {
-                    let terms = sources * vertical.taps.len() * horizontal.taps.len();
-                    let mut entries = Vec::with_capacity(targets * terms);
-                    for target in 0..targets {
-                        for source in 0..sources {
-                            let (o, k) =
-                                if transposed { (source, target) } else { (target, source) };
-                            let taps = kernel.slice(s![group * outputs + o, k, .., ..]);
-                            for &a in &vertical.taps {
-                                entries.extend(horizontal.taps.iter().map(|&b| f(taps[[a, b]])));
-                            }
-                        }
-                    }
-                    // As many as were pushed.
-                    let Ok(kernel) = Array2::from_shape_vec((targets, terms), entries) else {
-                        continue;
-                    };
-                    use_rows(&Shifts { group, vertical, horizontal, kernel });
+        let (vertical, horizontal) = (&rows.vertical.taps, &rows.horizontal.taps);
+        let (scaled, width) = (self.scaling(), vertical.len() * horizontal.len());
+        let mut part = Array2::zeros((targets, sources * width));
+        for (target, mut row) in part.outer_iter_mut().enumerate() {
+            let Some(row) = row.as_slice_mut() else { continue };
+            for (source, entries) in row.chunks_mut(width.max(1)).enumerate() {
+                let (o, k) = if transposed { (source, target) } else { (target, source) };
+                let taps = self.kernel.slice(s![rows.group * outputs + o, k, .., ..]);
+                let positions = vertical.iter().flat_map(|&a| horizontal.iter().map(move |&b| [a, b]));
+                for (entry, tap) in entries.iter_mut().zip(positions) {
+                    *entry = f(scaled(taps[tap]));
                 }
             }
         }
+        part
     }
 
     /// The product of the matrix, or of its transpose, with a block of columns, `f` being applied to the
@@ -180,77 +192,89 @@ impl Convolution {
         &self,
         transposed: bool,
         x: ArrayView2<'_, f64>,
-        f: impl Fn(f64) -> f64,
+        f: impl Fn(f64) -> f64 + Sync,
     ) -> Array2<f64> {
         let x = x.as_standard_layout();
-        let mut y = Array2::zeros((self.matrix_shape(transposed).0, x.ncols()));
         let (targets, sources) = (self.side(transposed), self.side(!transposed));
-        self.for_shifts(transposed, f, |rows| {
-            rows.apply(targets, sources, x.view(), y.view_mut());
+        let mut y = Array2::zeros((self.matrix_shape(transposed).0, x.ncols()));
+        if y.is_empty() {
+            return y;
+        }
+        let mut rows_of_y: Vec<Option<&mut [f64]>> =
+            y.axis_iter_mut(Axis(0)).map(|row| row.into_slice()).collect();
+        let used = sources.used_places(self.groups, x.view());
+        let (vertical, horizontal) =
+            (classes(&self.axes[0], transposed), classes(&self.axes[1], transposed));
+        let tasks: Vec<(Shifts<'_>, Vec<Task<'_>>)> = self
+            .shifts(&vertical, &horizontal)
+            .map(|rows| {
+                let terms = sources.channels * rows.vertical.taps.len() * rows.horizontal.taps.len();
+                let tasks = rows.tasks([targets, sources], &used, terms * x.ncols(), &mut rows_of_y);
+                (rows, tasks)
+            })
+            .collect();
+        tasks.into_par_iter().for_each(|(rows, tasks)| {
+            let kernel = self.kernel_of(&rows, transposed, &f);
+            tasks.into_par_iter().for_each(|task| {
+                let gathered = rows.gathered(sources, &task.places, x.view());
+                task.write(multiply(kernel.view(), gathered.view()).view());
+            });
         });
         y
+    }
+
+    /// The sets of rows that are shifts of each other.
+    fn shifts<'a>(
+        &self,
+        vertical: &'a Classes,
+        horizontal: &'a Classes,
+    ) -> impl Iterator<Item = Shifts<'a>> {
+        (0..self.groups).flat_map(move |group| {
+            vertical.iter().flat_map(move |vertical| {
+                horizontal.iter().map(move |horizontal| Shifts { group, vertical, horizontal })
+            })
+        })
     }
 
     /// Upper bounds of the sums of the absolute values of each row of the matrix or of its transpose.
     pub fn row_abs_sums_up(&self, transposed: bool) -> Vec<f64> {
         let mut sums = vec![0.0; self.matrix_shape(transposed).0];
         let targets = self.side(transposed);
-        self.for_shifts(transposed, f64::abs, |rows| {
-            for (channel, row) in rows.kernel.outer_iter().enumerate() {
+        let (vertical, horizontal) =
+            (classes(&self.axes[0], transposed), classes(&self.axes[1], transposed));
+        for rows in self.shifts(&vertical, &horizontal) {
+            let kernel = self.kernel_of(&rows, transposed, f64::abs);
+            for (channel, row) in kernel.outer_iter().enumerate() {
                 let sum = row.iter().copied().fold(0.0, add_up);
-                for (y, _) in &rows.vertical.targets {
-                    for (x, _) in &rows.horizontal.targets {
-                        sums[targets.index(rows.group, channel, *y, *x)] = sum;
-                    }
+                for place in rows.places() {
+                    sums[rows.target(targets, channel, place)] = sum;
                 }
             }
-        });
+        }
         sums
     }
 
-    /// The columns of the entries of row `i` of the matrix or of its transpose, in increasing order.
-    pub fn row_support(&self, transposed: bool, i: usize) -> Vec<usize> {
+    /// Calls `entry(column, index in the kernel)` for the entries of row `i` of the matrix or of its
+    /// transpose, in the order of the columns.
+    pub fn for_row(
+        &self,
+        transposed: bool,
+        i: usize,
+        mut entry: impl FnMut(usize, [usize; 4]),
+    ) {
         let (targets, sources) = (self.side(transposed), self.side(!transposed));
+        let outputs = self.side(false).channels;
         let plane = targets.height * targets.width;
-        let (group, y, x) =
-            (i / plane / targets.channels, i % plane / targets.width, i % targets.width);
-        let along = |axis: &ConvAxis, target: usize| -> Vec<usize> {
-            if transposed {
-                let reaches =
-                    |&p: &usize| (0..axis.taps).any(|o| axis.element(p, o) == Some(target));
-                (0..axis.windows).filter(reaches).collect()
-            } else {
-                (0..axis.taps).filter_map(|o| axis.element(target, o)).collect()
-            }
-        };
-        let (vertical, horizontal) = (along(&self.axes[0], y), along(&self.axes[1], x));
-        let mut columns = Vec::new();
-        for channel in 0..sources.channels {
-            for &y in &vertical {
-                columns.extend(horizontal.iter().map(|&x| sources.index(group, channel, y, x)));
-            }
-        }
-        columns
-    }
-
-    /// Calls `entry(column, index in the kernel)` for the entries of row `i` of the matrix, in the order
-    /// of the columns.
-    pub fn for_taps(&self, i: usize, mut entry: impl FnMut(usize, [usize; 4])) {
-        let (targets, sources) = (self.side(false), self.side(true));
-        let [vertical, horizontal] = &self.axes;
-        let (channel, y, x) = (
-            i / (targets.height * targets.width),
-            i / targets.width % targets.height,
-            i % targets.width,
-        );
-        for k in 0..sources.channels {
-            for a in 0..vertical.taps {
-                let Some(row) = vertical.element(y, a) else { continue };
-                for b in 0..horizontal.taps {
-                    if let Some(column) = horizontal.element(x, b) {
-                        let j = sources.index(channel / targets.channels, k, row, column);
-                        entry(j, [channel, k, a, b]);
-                    }
+        let (channel, y, x) = (i / plane, i % plane / targets.width, i % targets.width);
+        let (group, target) = (channel / targets.channels, channel % targets.channels);
+        let vertical = self.axes[0].sources(transposed, y);
+        let horizontal = self.axes[1].sources(transposed, x);
+        for source in 0..sources.channels {
+            let (o, k) = if transposed { (source, target) } else { (target, source) };
+            for &(row, a) in &vertical {
+                for &(column, b) in &horizontal {
+                    let j = sources.index(group, source, row, column);
+                    entry(j, [group * outputs + o, k, a, b]);
                 }
             }
         }
@@ -260,43 +284,69 @@ impl Convolution {
     pub fn to_sparse(&self) -> Csr {
         let kernel = self.scaled_kernel();
         let (rows, columns) = self.shape();
-        Csr::from_rows(rows, columns, |i, push| self.for_taps(i, |j, tap| push(j, kernel[tap])))
+        Csr::from_rows(rows, columns, |i, push| self.for_row(false, i, |j, tap| push(j, kernel[tap])))
+    }
+}
+
+/// Some of the places of rows that are shifts of each other, with the rows of the result: those of the
+/// first channel, then those of the second, ...
+struct Task<'a> {
+    places: Vec<(usize, usize)>,
+    rows: Vec<&'a mut [f64]>,
+}
+
+impl Task<'_> {
+    /// Writes a product of channels x (places, columns) where it belongs.
+    fn write(self, product: ArrayView2<'_, f64>) {
+        let count = self.places.len();
+        let mut rows = self.rows.into_iter();
+        for channel in product.outer_iter() {
+            let Some(channel) = channel.to_slice() else { continue }; // products are in standard layout
+            let blocks = channel.chunks(channel.len() / count);
+            blocks.zip(rows.by_ref().take(count)).for_each(|(b, row)| row.copy_from_slice(b));
+        }
     }
 }
 
 impl Shifts<'_> {
-    fn apply(
+    /// The targets, by their numbers in both classes.
+    fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        let across = self.horizontal.targets.len();
+        (0..self.vertical.targets.len()).flat_map(move |v| (0..across).map(move |h| (v, h)))
+    }
+
+    /// The row of a channel and a place.
+    fn target(&self, targets: Side, channel: usize, (v, h): (usize, usize)) -> usize {
+        let (y, x) = (self.vertical.targets[v].0, self.horizontal.targets[h].0);
+        targets.index(self.group, channel, y, x)
+    }
+
+    /// Whether one of the sources of a place is used.
+    fn is_used(&self, used: &[bool], sources: Side, (v, h): (usize, usize)) -> bool {
+        let first = self.group * sources.height * sources.width;
+        let (above, across) = (&self.vertical.targets[v].1, &self.horizontal.targets[h].1);
+        above.iter().any(|y| across.iter().any(|x| used[first + y * sources.width + x]))
+    }
+
+    /// The places over entries other than zero, in parts for one task each, whose rows are taken out of
+    /// those of the result.
+    fn tasks<'a>(
         &self,
-        targets: Side,
-        sources: Side,
-        x: ArrayView2<'_, f64>,
-        mut y: ArrayViewMut2<'_, f64>,
-    ) {
-        let (terms, columns) = (self.kernel.ncols(), x.ncols());
-        if terms == 0 || columns == 0 {
-            return;
-        }
-        let places: Vec<(usize, usize)> = (0..self.vertical.targets.len())
-            .flat_map(|v| (0..self.horizontal.targets.len()).map(move |h| (v, h)))
-            .collect();
-        let tasks: Vec<&[(usize, usize)]> =
-            places.chunks((TASK_ENTRIES / (terms * columns)).max(1)).collect();
-        let products: Vec<Array2<f64>> = tasks
-            .par_iter()
-            .map(|places| multiply(self.kernel.view(), self.gathered(sources, places, x).view()))
-            .collect();
-        let Some(y) = y.as_slice_mut() else { return };
-        for (places, product) in tasks.iter().zip(&products) {
-            for (channel, row) in product.outer_iter().enumerate() {
-                let blocks = row.to_slice().unwrap_or_default().chunks(columns);
-                for (&(v, h), block) in places.iter().zip(blocks) {
-                    let (row_of, column_of) =
-                        (self.vertical.targets[v].0, self.horizontal.targets[h].0);
-                    let start = columns * targets.index(self.group, channel, row_of, column_of);
-                    y[start..start + columns].copy_from_slice(block);
-                }
-            }
-        }
+        [targets, sources]: [Side; 2],
+        used: &[bool],
+        entries: usize,
+        rows: &mut [Option<&'a mut [f64]>],
+    ) -> Vec<Task<'a>> {
+        let places: Vec<(usize, usize)> =
+            self.places().filter(|&place| self.is_used(used, sources, place)).collect();
+        let of_task = |places: &[(usize, usize)]| Task {
+            places: places.to_vec(),
+            rows: (0..targets.channels)
+                .flat_map(|channel| places.iter().map(move |&place| (channel, place)))
+                .filter_map(|(channel, place)| rows[self.target(targets, channel, place)].take())
+                .collect(),
+        };
+        places.chunks((TASK_ENTRIES / entries.max(1)).max(1)).map(of_task).collect()
     }
 
     /// The rows of `x` that each place needs, one below the other for the channels and taps, the places
@@ -308,9 +358,9 @@ impl Shifts<'_> {
         x: ArrayView2<'_, f64>,
     ) -> Array2<f64> {
         let columns = x.ncols();
-        let mut block = Array2::zeros((self.kernel.ncols(), places.len() * columns));
         let width = self.horizontal.taps.len();
         let taps = self.vertical.taps.len() * width;
+        let mut block = Array2::zeros((sources.channels * taps, places.len() * columns));
         let x = x.to_slice().unwrap_or_default(); // in standard layout, see `apply`
         for (r, mut row) in block.outer_iter_mut().enumerate() {
             let Some(row) = row.as_slice_mut() else { continue };

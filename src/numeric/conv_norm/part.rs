@@ -134,9 +134,20 @@ impl Convolution {
     /// The kernel times the power of two, with rounding to nearest: exact for entries that a matrix
     /// holds.
     pub(in crate::numeric) fn scaled_kernel(&self) -> Array4<f64> {
+        self.kernel.mapv(self.scaling())
+    }
+
+    /// The entry of the matrix that lies at an index in the kernel.
+    pub(in crate::numeric) fn entry(&self) -> impl Fn([usize; 4]) -> f64 + '_ {
+        let scaled = self.scaling();
+        move |tap| scaled(self.kernel[tap])
+    }
+
+    /// What [`Convolution::scaled_kernel`] does with an entry.
+    pub(in crate::numeric) fn scaling(&self) -> impl Fn(f64) -> f64 + use<> {
         let half = self.exponent / 2;
         let (first, second) = (power_of_two(half), power_of_two(self.exponent - half));
-        self.kernel.mapv(|x| x * first * second)
+        move |x| x * first * second
     }
 
     /// The convolution with each channel of the output, or of the input, multiplied by its factor,

@@ -283,13 +283,19 @@ impl Blocks {
 
     /// `f(self) x` for a block of columns, with `f` applied to each entry, with rounding to nearest.
     pub fn apply(&self, x: ArrayView2<'_, f64>, f: &(dyn Fn(f64) -> f64 + Sync)) -> Array2<f64> {
-        let mut y = Array2::zeros((self.rows, x.ncols()));
-        for block in &self.blocks {
-            let part = block.entries.apply(x.slice(s![block.columns(), ..]), f);
-            let mut out = y.slice_mut(s![block.rows(), ..]);
-            out += &part;
-        }
-        y.mapv_inplace(|value| if f64::is_nan(value) { upper(value) } else { value });
+        let part = |block: &Block| block.entries.apply(x.slice(s![block.columns(), ..]), f);
+        let mut y = match self.blocks.as_slice() {
+            [only] if only.entries.shape() == (self.rows, self.columns) => part(only),
+            blocks => {
+                let mut y = Array2::zeros((self.rows, x.ncols()));
+                for block in blocks {
+                    let mut out = y.slice_mut(s![block.rows(), ..]);
+                    out += &part(block);
+                }
+                y
+            }
+        };
+        y.par_mapv_inplace(|value| if f64::is_nan(value) { upper(value) } else { value });
         y
     }
 
@@ -339,19 +345,31 @@ impl Blocks {
         partitioned.min(crude)
     }
 
-    /// The columns of the entries of row `i`, in no order.
-    pub fn row_support(&self, i: usize) -> Vec<usize> {
-        let mut columns = Vec::new();
+    /// Calls `entry(column, value)` for the entries of row `i`, in no order.
+    pub fn for_row(&self, i: usize, mut entry: impl FnMut(usize, f64)) {
         for block in self.blocks.iter().filter(|b| b.rows().contains(&i)) {
             let row = i - block.row;
             match &block.entries {
-                Entries::Convolution { convolution, transposed } => columns.extend(
-                    convolution.row_support(*transposed, row).iter().map(|j| block.column + j),
-                ),
-                Entries::Sparse(a, _) => columns.extend(a.row(row).map(|(j, _)| block.column + j)),
+                Entries::Convolution { convolution, transposed } => {
+                    let value = convolution.entry();
+                    convolution.for_row(*transposed, row, |j, tap| {
+                        entry(block.column + j, value(tap));
+                    });
+                }
+                Entries::Sparse(a, _) => a.row(row).for_each(|(j, x)| entry(block.column + j, x)),
             }
         }
-        columns
+    }
+
+    /// The number of rows between two that belong to the same place in neighbouring channels; 1 where
+    /// there are no channels.
+    pub fn channel_size(&self) -> usize {
+        match self.blocks.as_slice() {
+            [Block { entries: Entries::Convolution { convolution, transposed }, .. }] => {
+                convolution.channel_size(*transposed)
+            }
+            _ => 1,
+        }
     }
 
     /// `outer self`, with rounding to nearest, where `outer` only moves the rows of the blocks as they

@@ -1,0 +1,151 @@
+//! The products of a chain, some rows at a time, where all of them would take too much memory.
+//!
+//! Rows of `W~_(t,s)` are `x^T W~_(t,s)` for unit vectors `x`: starting with rows of `W_{t-1}`, a block of
+//! them goes down through the transposed layers, `x <- W_{s-1}^T C_s x`, and passes by every `(t, s)` on
+//! its way. The work is that of forming the products; what is kept is one block. Below a nonlinearity
+//! without a centre (max-pooling) products are zero, so the block ends there.
+
+use ndarray::{Array2, ArrayView2, Axis};
+
+use super::products::{Apply, ProductError};
+use super::{Options, Refusal};
+use crate::network::Chain;
+use crate::numeric::grid::Grid;
+use crate::numeric::product::abs_apply_up;
+use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
+use crate::numeric::{Matrix, Norm};
+
+/// Rows that go down together.
+const BLOCK: usize = 256;
+
+/// The products of a chain, which are formed anew each time they are used.
+pub struct Streamed<'a> {
+    chain: &'a Chain,
+    options: &'a Options,
+    bound: &'static str,
+    /// The transposed matrices of the maps.
+    transposed: Vec<Matrix>,
+    /// Row `t - 1` holds the errors of `(t, 0) .. (t, t - 1)`.
+    errors: Vec<Vec<ProductError>>,
+}
+
+impl<'a> Streamed<'a> {
+    /// The products of `chain`; the options tell when to stop and whom to tell how far the work is.
+    pub fn new(chain: &'a Chain, options: &'a Options, bound: &'static str) -> Streamed<'a> {
+        let transposed: Vec<Matrix> =
+            chain.maps().iter().map(|map| map.matrix.transposed()).collect();
+        let steps: Vec<(f64, ProductError)> =
+            (0..chain.depth()).map(|s| step(chain, s, &transposed[s])).collect();
+        let errors = (1..=chain.depth() + 1).map(|t| {
+            let mut row = vec![ProductError::NONE];
+            for (growth, new) in steps[..t - 1].iter().rev() {
+                row.push(row[row.len() - 1].extended(*growth, *new));
+            }
+            row.reverse();
+            row
+        });
+        let errors = errors.collect();
+        Streamed { chain, options, bound, transposed, errors }
+    }
+
+    /// Whether the work was done to its end.
+    ///
+    /// # Errors
+    /// A refusal where it was stopped.
+    pub fn finished(&self) -> Result<(), Refusal> {
+        if !self.options.stop.is_set() {
+            return Ok(());
+        }
+        Err(Refusal(format!("{} was stopped; k_star and k3 take less time", self.bound)))
+    }
+
+    /// Upper bounds of the norms, l1 or linf, of the computed products `(t, 0) .. (t, t - 1)`.
+    ///
+    /// # Errors
+    /// A refusal where the work was stopped.
+    pub fn norms_up(&self, t: usize, norm: Norm) -> Result<Vec<f64>, Refusal> {
+        let mut norms = vec![0.0; t];
+        let mut sums: Vec<Vec<f64>> = Vec::new();
+        if norm == Norm::L1 {
+            sums = self.chain.maps()[..t].iter().map(|map| vec![0.0; map.columns()]).collect();
+        }
+        self.for_blocks(t, |s, rows, x| {
+            let x = if norm == Norm::L1 { x } else { x.reversed_axes() };
+            let ones = Array2::ones((x.ncols(), 1));
+            let new = absolute_up(x, ones.view());
+            debug_assert!(norm == Norm::L1 || new.nrows() == rows.len());
+            match sums.get_mut(s) {
+                Some(sums) => sums.iter_mut().zip(&new).for_each(|(a, &b)| *a = add_up(*a, b)),
+                None => norms[s] = new.iter().copied().fold(norms[s], max_up),
+            }
+        });
+        for (norm, sums) in norms.iter_mut().zip(&sums) {
+            *norm = sums.iter().copied().fold(0.0, max_up);
+        }
+        self.finished().map(|()| norms)
+    }
+
+    /// Calls `use_block(s, rows, x)` with blocks of columns `x` that are rows of `P_(t,s)`, for all rows
+    /// and all `s` for which the product is not zero; ends early where it is told to stop.
+    fn for_blocks(&self, t: usize, mut use_block: impl FnMut(usize, &[usize], ArrayView2<'_, f64>)) {
+        let matrix = &self.chain.maps()[t - 1].matrix;
+        let order = matrix.rows_by_place();
+        for (k, rows) in order.chunks(BLOCK).enumerate() {
+            if self.options.stop.is_set() {
+                return;
+            }
+            self.options.progress.say(|| {
+                let (layers, done) = (self.chain.depth() + 1, 100 * k * BLOCK / order.len());
+                format!("{}: layer {t} of {layers}, {done}% of its rows", self.bound)
+            });
+            let mut x = matrix.rows_as_columns(rows);
+            use_block(t - 1, rows, x.view());
+            for s in (0..t - 1).rev() {
+                let slopes = &self.chain.slopes()[s];
+                if slopes.norms_up(Norm::Linf).centre == 0.0 {
+                    break;
+                }
+                x = self.transposed[s].apply(slopes.centre_transposed(x).view());
+                use_block(s, rows, x.view());
+            }
+        }
+    }
+}
+
+/// What the step `x <- W_s^T C x` adds to the error: by how much it makes absolute errors grow, and its own
+/// (see [`super::products`]). One rounding for each term of `C^T x` and one dot product; what underflows
+/// in `C^T x` is multiplied by `W_s^T`.
+fn step(chain: &Chain, s: usize, transposed: &Matrix) -> (f64, ProductError) {
+    let (map, slopes) = (&chain.maps()[s], &chain.slopes()[s]);
+    let (size, terms) = (map.mantissa_norm_up(Norm::L1), slopes.centre_terms());
+    let growth = mul_up(size, slopes.norms_up(Norm::L1).centre);
+    let lost = mul_up(size, terms as f64 * MIN_SUBNORMAL);
+    let error = ProductError {
+        relative: gamma(transposed.terms() + terms),
+        absolute: add_up(lost, transposed.terms() as f64 * MIN_SUBNORMAL),
+    };
+    (growth, error)
+}
+
+/// An upper bound of `|a| x`; `x` is nonnegative.
+fn absolute_up(a: ArrayView2<'_, f64>, x: ArrayView2<'_, f64>) -> Array2<f64> {
+    let grid = a.as_slice_memory_order().map_or_else(|| Grid::of(a.iter()), Grid::of_slice);
+    abs_apply_up(a, grid, x)
+}
+
+impl Apply for Streamed<'_> {
+    fn error(&self, t: usize, s: usize) -> ProductError {
+        self.errors[t - 1][s]
+    }
+
+    fn add_up(&self, t: usize, cuts: &[(usize, Array2<f64>)], total: &mut Array2<f64>) {
+        self.for_blocks(t, |s, rows, block| {
+            for (_, x) in cuts.iter().filter(|(start, _)| *start == s) {
+                let new = absolute_up(block.reversed_axes(), x.view());
+                for (&i, new) in rows.iter().zip(new.axis_iter(Axis(0))) {
+                    total.row_mut(i).zip_mut_with(&new, |a, &b| *a = add_up(*a, b));
+                }
+            }
+        });
+    }
+}
