@@ -18,7 +18,9 @@ fn main() {
         let mut named = words.iter().filter(|w| all.contains(&w.as_str())).peekable();
         named.peek().is_none() || named.any(|w| w == name)
     };
-    println!("| network | bound | norm | value | seconds | GB |\n| --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| network | bound | norm | value | seconds | GB |\n| --- | --- | --- | --- | --- | --- |"
+    );
     let all = [("vgg16", networks::vgg16 as fn() -> _), ("resnet18", networks::resnet18)];
     for (name, network) in all {
         if !wanted(&["vgg16", "resnet18"], name) {
@@ -29,7 +31,9 @@ fn main() {
         });
         println!("| {name} | (built) | | | {:.1} | {:.2} |", time.as_secs_f64(), gigabytes(bytes));
         for id in BOUNDS.into_iter().filter(|id| wanted(&BOUNDS, id)) {
-            for norm in Norm::ALL.into_iter().filter(|n| wanted(&["l1", "l2", "linf"], &n.to_string())) {
+            for norm in
+                Norm::ALL.into_iter().filter(|n| wanted(&["l1", "l2", "linf"], &n.to_string()))
+            {
                 row(name, id, norm, &problem);
             }
         }

@@ -27,13 +27,8 @@ fn frugal(network: &Network) -> Problem {
     Problem::new(network.lower().expect("affine stages"), options)
 }
 
-const STREAMED: [(&str, Norm); 5] = [
-    ("k1", Norm::L1),
-    ("k1", Norm::Linf),
-    ("k5", Norm::L1),
-    ("k5", Norm::L2),
-    ("k5", Norm::Linf),
-];
+const STREAMED: [(&str, Norm); 5] =
+    [("k1", Norm::L1), ("k1", Norm::Linf), ("k5", Norm::L1), ("k5", Norm::L2), ("k5", Norm::Linf)];
 
 proptest! {
     #![proptest_config(support::cases(60))]

@@ -43,3 +43,8 @@ pub fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let result = work();
     (result, PEAK.load(Ordering::Relaxed))
 }
+
+/// The number of bytes that are allocated at present.
+pub fn now() -> usize {
+    NOW.load(Ordering::Relaxed)
+}

@@ -55,7 +55,10 @@ impl Bound for K5 {
 
     fn cost(&self, problem: &Problem, norm: Norm) -> Cost {
         let oriented = problem.oriented(norm);
-        if norm == Norm::L1 && oriented.chain.has_pool() && let Err(refusal) = problem.check_memory() {
+        if norm == Norm::L1
+            && oriented.chain.has_pool()
+            && let Err(refusal) = problem.check_memory()
+        {
             return Cost::Refused(refusal);
         }
         if !oriented.keeps_products() {

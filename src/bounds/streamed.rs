@@ -87,7 +87,11 @@ impl<'a> Streamed<'a> {
 
     /// Calls `use_block(s, rows, x)` with blocks of columns `x` that are rows of `P_(t,s)`, for all rows
     /// and all `s` for which the product is not zero; ends early where it is told to stop.
-    fn for_blocks(&self, t: usize, mut use_block: impl FnMut(usize, &[usize], ArrayView2<'_, f64>)) {
+    fn for_blocks(
+        &self,
+        t: usize,
+        mut use_block: impl FnMut(usize, &[usize], ArrayView2<'_, f64>),
+    ) {
         let matrix = &self.chain.maps()[t - 1].matrix;
         let order = matrix.rows_by_place();
         for (k, rows) in order.chunks(BLOCK).enumerate() {

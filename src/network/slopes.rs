@@ -353,7 +353,8 @@ mod tests {
         assert_eq!(slopes.norms_up(Norm::L1).magnitude, 2.0);
         assert_eq!(slopes.norms_up(Norm::Linf).magnitude, 1.0);
         // An element that two windows pass through is in two rows of the centre.
-        let twice = Slopes::Pool(Windows::new(2, [vec![0], vec![0], vec![0, 1]])).norms_up(Norm::L1);
+        let twice =
+            Slopes::Pool(Windows::new(2, [vec![0], vec![0], vec![0, 1]])).norms_up(Norm::L1);
         assert_eq!((twice.magnitude, twice.centre), (3.0, 2.0));
         assert_eq!(slopes.branching(), 2);
     }

@@ -177,7 +177,8 @@ impl Convolution {
             for (source, entries) in row.chunks_mut(width.max(1)).enumerate() {
                 let (o, k) = if transposed { (source, target) } else { (target, source) };
                 let taps = self.kernel.slice(s![rows.group * outputs + o, k, .., ..]);
-                let positions = vertical.iter().flat_map(|&a| horizontal.iter().map(move |&b| [a, b]));
+                let positions =
+                    vertical.iter().flat_map(|&a| horizontal.iter().map(move |&b| [a, b]));
                 for (entry, tap) in entries.iter_mut().zip(positions) {
                     *entry = f(scaled(taps[tap]));
                 }
@@ -208,8 +209,10 @@ impl Convolution {
         let tasks: Vec<(Shifts<'_>, Vec<Task<'_>>)> = self
             .shifts(&vertical, &horizontal)
             .map(|rows| {
-                let terms = sources.channels * rows.vertical.taps.len() * rows.horizontal.taps.len();
-                let tasks = rows.tasks([targets, sources], &used, terms * x.ncols(), &mut rows_of_y);
+                let terms =
+                    sources.channels * rows.vertical.taps.len() * rows.horizontal.taps.len();
+                let tasks =
+                    rows.tasks([targets, sources], &used, terms * x.ncols(), &mut rows_of_y);
                 (rows, tasks)
             })
             .collect();
@@ -256,12 +259,7 @@ impl Convolution {
 
     /// Calls `entry(column, index in the kernel)` for the entries of row `i` of the matrix or of its
     /// transpose, in the order of the columns.
-    pub fn for_row(
-        &self,
-        transposed: bool,
-        i: usize,
-        mut entry: impl FnMut(usize, [usize; 4]),
-    ) {
+    pub fn for_row(&self, transposed: bool, i: usize, mut entry: impl FnMut(usize, [usize; 4])) {
         let (targets, sources) = (self.side(transposed), self.side(!transposed));
         let outputs = self.side(false).channels;
         let plane = targets.height * targets.width;
@@ -284,7 +282,9 @@ impl Convolution {
     pub fn to_sparse(&self) -> Csr {
         let kernel = self.scaled_kernel();
         let (rows, columns) = self.shape();
-        Csr::from_rows(rows, columns, |i, push| self.for_row(false, i, |j, tap| push(j, kernel[tap])))
+        Csr::from_rows(rows, columns, |i, push| {
+            self.for_row(false, i, |j, tap| push(j, kernel[tap]))
+        })
     }
 }
 
