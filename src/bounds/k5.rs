@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use super::pool_hull;
 use super::problem::Oriented;
 use super::products::Products;
-use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::Chain;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, mul_up};
@@ -56,6 +56,13 @@ impl Bound for K5 {
         // The entries of the products, at 8 to 24 bytes each.
         let entries = problem.products_bytes() / 8;
         problem.check_memory().map_or_else(Cost::Refused, |()| problem.price(norm, entries))
+    }
+
+    fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
+        // The products; blocks of columns for each cut and for the errors.
+        let oriented = problem.oriented(norm);
+        let pushed = memory::pushed(&oriented, norm, memory::columns(&oriented, norm), 3.0);
+        memory::products(problem) + pushed
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

@@ -19,6 +19,8 @@ pub struct Options {
     pub k4_depth_limit: usize,
     /// The bytes that the products of the maps may take.
     pub memory_limit: usize,
+    /// The bytes that the whole process may take: a bound that is estimated to need more is refused.
+    pub ceiling: usize,
     /// How many points the search of a lower bound looks at.
     pub samples: usize,
     /// The time after which each search for an exact value ends with what it has proved.
@@ -82,6 +84,7 @@ impl Default for Options {
         Options {
             k4_depth_limit: 20,
             memory_limit: 8 << 30,
+            ceiling: usize::MAX,
             samples: 2000,
             time_limit: None,
             node_limit: usize::MAX,
@@ -166,6 +169,11 @@ impl Problem {
     pub fn products(&self) -> Result<&Products, Refusal> {
         self.check_memory()?;
         Ok(self.products.get_or_init(|| Products::new(self.chain())))
+    }
+
+    /// Whether the products of the maps have been computed.
+    pub fn has_products(&self) -> bool {
+        self.products.get().is_some()
     }
 
     /// An estimate of the bytes that the products of the maps take.
