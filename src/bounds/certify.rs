@@ -116,14 +116,15 @@ impl Certifier {
         if self.bounds.is_empty() {
             for id in ["k1", "k3", "k5", "k_sdp"] {
                 let bound = find(id).filter(|b| b.cost(&problem, self.norm) == Cost::Cheap);
-                if let Some(Ok(certificate)) = bound.map(|b| b.compute(&problem, self.norm)) {
+                if let Some(Ok(certificate)) = bound.map(|b| super::compute(b, &problem, self.norm))
+                {
                     least = least.min(certificate.upper);
                 }
             }
         }
         for &id in &self.bounds {
             let bound = find(id).ok_or_else(|| Refusal(format!("there is no bound {id}")))?;
-            least = least.min(bound.compute(&problem, self.norm)?.upper);
+            least = least.min(super::compute(bound, &problem, self.norm)?.upper);
         }
         self.constants.insert(pair, least);
         Ok(least)

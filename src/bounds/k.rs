@@ -2,7 +2,7 @@
 
 use super::enumerate::enumerate;
 use super::search::{price, slopes::search};
-use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound};
+use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound, memory};
 use crate::numeric::Norm;
 use crate::numeric::rounding::scale_down;
 
@@ -56,6 +56,14 @@ impl Bound for K {
             ));
         }
         price(chain, CHEAP, FORESEEABLE)
+    }
+
+    fn memory(&self, problem: &Problem, _: Norm) -> f64 {
+        memory::search(problem.chain())
+    }
+
+    fn heeds_stop(&self) -> bool {
+        true
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

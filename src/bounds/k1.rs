@@ -1,7 +1,8 @@
 //! K1: the bound of Combettes and Pesquet.
 
 use super::products::ProductNorms;
-use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
+use crate::network::LinearMap;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, mul_up};
 
@@ -54,6 +55,19 @@ impl Bound for K1 {
         }
     }
 
+    fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
+        // The products, and the norm of one of them at a time; of its absolute values only sums are held.
+        let maps = problem.chain().maps();
+        let rows = maps.iter().map(|map| map.rows()).max().unwrap_or(0);
+        let columns = maps.iter().map(|map| map.columns()).max().unwrap_or(0);
+        let norms = maps.iter().map(|map| memory::map_norm(map, norm)).fold(0.0, f64::max);
+        let of_product = match norm {
+            Norm::L2 => products_norm(maps, norm),
+            Norm::L1 | Norm::Linf => memory::dense_norm(rows, columns, norm),
+        };
+        memory::products_or_rows(problem, norm == Norm::L2) + norms.max(of_product)
+    }
+
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         let chain = problem.chain();
         let norms = if norm == Norm::L2 || problem.keeps_products() {
@@ -70,4 +84,13 @@ impl Bound for K1 {
         }
         Ok(Certificate::upper_bound(self.id(), norm, problem.scaled_up(cut[chain.depth() + 1])))
     }
+}
+
+/// The largest norm of a product of consecutive maps.
+fn products_norm(maps: &[LinearMap], norm: Norm) -> f64 {
+    let each = maps.iter().enumerate().flat_map(|(s, first)| {
+        let columns = first.columns();
+        maps[s..].iter().map(move |last| memory::dense_norm(last.rows(), columns, norm))
+    });
+    each.fold(0.0, f64::max)
 }

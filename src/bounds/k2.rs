@@ -6,7 +6,7 @@ use super::enumerate::enumerate;
 use super::k5;
 use super::perturbation::absolute_norm_up;
 use super::products::Products;
-use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound};
+use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound, memory};
 use crate::network::{Chain, LinearMap, Slopes};
 use crate::numeric::decompose::thin_svd;
 use crate::numeric::rounding::{add_up, gamma, max_up, mul_up, scale_up};
@@ -84,6 +84,24 @@ impl Bound for K2 {
             })
             .sum();
         if leaf < 2e9 && widest.powi(3) < 3e9 { Cost::Cheap } else { Cost::Expensive }
+    }
+
+    fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
+        // The decompositions of the inner maps are kept, with scratch space for one; each factor then has
+        // products of its own, and its K5 goes through whole where there are several columns.
+        let maps = problem.chain().maps();
+        let bytes = |map: &LinearMap| 8.0 * map.rows() as f64 * map.columns() as f64;
+        let all: f64 = maps.iter().map(bytes).sum();
+        let largest = maps.iter().map(bytes).fold(0.0, f64::max);
+        let pairs = maps.windows(2).map(|pair| {
+            let (rows, columns) = (pair[1].rows(), pair[0].columns());
+            let hidden = pair[0].rows();
+            let product = 8.0 * rows as f64 * columns as f64;
+            let start = if norm == Norm::L2 { rows.min(columns) } else { 1 };
+            let blocks = 8.0 * (rows + columns + hidden) as f64 * start as f64 * 4.0;
+            3.0 * product + blocks + memory::dense_norm(rows, columns, norm)
+        });
+        2.0 * all + 6.0 * largest + pairs.fold(0.0, f64::max)
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

@@ -1,6 +1,6 @@
 //! K3: the norm of the product of the absolute values.
 
-use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::numeric::Norm;
 
 documented_bound! { K3, "\
@@ -42,6 +42,12 @@ impl Bound for K3 {
 
     fn cost(&self, problem: &Problem, norm: Norm) -> Cost {
         problem.price(norm, problem.entries())
+    }
+
+    fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
+        // A block of columns before and behind a layer.
+        let oriented = problem.oriented(norm);
+        memory::pushed(&oriented, norm, memory::columns(&oriented, norm), 1.0)
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

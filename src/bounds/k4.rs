@@ -5,7 +5,7 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::problem::Oriented;
 use super::products::magnitudes_up;
-use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::Chain;
 use crate::numeric::rounding::{add_up, sum_up};
 use crate::numeric::{Matrix, Norm};
@@ -68,6 +68,22 @@ impl Bound for K4 {
         }
         let columns = problem.oriented(norm).start_columns(norm);
         if walk_work(problem.chain(), columns) < 2e10 { Cost::Cheap } else { Cost::Expensive }
+    }
+
+    fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
+        // The products, their magnitudes and the error term of one column of them; the prefixes that go
+        // level by level, in each thread, side by side.
+        let oriented = problem.oriented(norm);
+        let depth = problem.chain().depth();
+        let batch = depth.saturating_sub(TREE_LEVELS).min(BATCH_LEVELS) as i32;
+        let columns = oriented.start_columns(norm) as f64;
+        let rows = oriented.chain.maps().iter().map(|map| map.rows()).max().unwrap_or(0) as f64;
+        let threads = (rayon::current_num_threads() as f64).min(2f64.powi(TREE_LEVELS as i32));
+        let starts = 2f64.powi((depth as i32 - batch).min(TREE_LEVELS as i32));
+        let prefixes = 8.0 * columns * rows * (starts + 2.5 * threads * 2f64.powi(batch));
+        let norms = threads * memory::dense_norm(oriented.chain.outputs(), columns as usize, norm);
+        let magnitudes = problem.products_bytes() as f64 * 1.5;
+        memory::products(problem) + magnitudes + prefixes + norms
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

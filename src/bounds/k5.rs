@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use super::pool_hull;
 use super::problem::Oriented;
 use super::products::{Apply, add_block_up};
-use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::Chain;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, mul_up};
@@ -66,6 +66,13 @@ impl Bound for K5 {
         }
         // The entries of the products, at 8 to 24 bytes each.
         problem.price(norm, problem.products_bytes() / 8)
+    }
+
+    fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
+        // The products; blocks of columns for each cut and for the errors.
+        let oriented = problem.oriented(norm);
+        let pushed = memory::pushed(&oriented, norm, memory::columns(&oriented, norm), 3.0);
+        memory::products_or_rows(problem, norm == Norm::L1 && oriented.chain.has_pool()) + pushed
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::k5;
 use super::perturbation::perturbation_up;
-use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::Slopes;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, max_up};
@@ -100,6 +100,32 @@ impl Bound for KSdp {
             )));
         }
         if seconds(problem, norm) <= 5.0 { Cost::Cheap } else { Cost::Expensive }
+    }
+
+    fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
+        // Copies of the weights with their errors; for each of the rows that are solved side by side the
+        // matrix, its factor and its inverse, products with them, and the Newton system.
+        let chain = problem.chain();
+        let (inputs, outputs) = (chain.inputs(), chain.outputs());
+        let weights: f64 =
+            chain.maps().iter().map(|m| 8.0 * m.rows() as f64 * m.columns() as f64).sum();
+        let (rows, others) = match norm {
+            Norm::L2 => (1, 0),
+            Norm::Linf => (outputs, inputs),
+            Norm::L1 => (inputs, outputs),
+        };
+        let neurons: usize = chain.slopes().iter().map(Slopes::inputs).sum();
+        let side_by_side = rows.min(WAVE).min(rayon::current_num_threads()).max(1) as f64;
+        let head = if norm == Norm::L2 { outputs.min(inputs) } else { 1 };
+        let (n, m) = ((neurons + head) as f64, others as f64);
+        let newton = if chain.neurons() > LARGEST { 0.0 } else { 3.0 * (n + m) * (n + m) };
+        let each = 8.0 * (12.0 * n * n + newton + 4.0 * n * m);
+        let products = if norm == Norm::L2 { 0.0 } else { memory::products(problem) };
+        (3.0 + side_by_side) * weights + side_by_side * each + products
+    }
+
+    fn heeds_stop(&self) -> bool {
+        true
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

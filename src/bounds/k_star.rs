@@ -1,6 +1,6 @@
 //! K*: the product of the norms.
 
-use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::numeric::Norm;
 use crate::numeric::rounding::mul_up;
 
@@ -44,6 +44,11 @@ impl Bound for KStar {
 
     fn cost(&self, _: &Problem, _: Norm) -> Cost {
         Cost::Cheap
+    }
+
+    fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
+        // One map at a time.
+        problem.chain().maps().iter().map(|map| memory::map_norm(map, norm)).fold(0.0, f64::max)
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

@@ -1,7 +1,7 @@
 //! L: the Lipschitz constant itself, by branch and bound.
 
 use super::search::{check_size, price, regions::search};
-use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound};
+use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::lowering::Stage;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{scale_down, scale_up};
@@ -66,6 +66,14 @@ impl Bound for L {
             ));
         }
         price(problem.chain(), CHEAP, FORESEEABLE)
+    }
+
+    fn memory(&self, problem: &Problem, _: Norm) -> f64 {
+        memory::search(problem.chain())
+    }
+
+    fn heeds_stop(&self) -> bool {
+        true
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {

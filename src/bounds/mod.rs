@@ -15,6 +15,7 @@ pub mod l;
 pub mod lower;
 
 pub mod enumerate;
+pub mod memory;
 mod perturbation;
 mod pool_hull;
 pub mod problem;
@@ -41,6 +42,15 @@ pub trait Bound: Sync {
     /// Whether the bound can be computed for this problem, and at what price.
     fn cost(&self, problem: &Problem, norm: Norm) -> Cost;
 
+    /// An estimate of the bytes that [`Bound::compute`] takes beside the network, from its shapes; see
+    /// [`memory`].
+    fn memory(&self, problem: &Problem, norm: Norm) -> f64;
+
+    /// Whether the computation ends early, with a bound that holds, once it is told to stop.
+    fn heeds_stop(&self) -> bool {
+        false
+    }
+
     /// Computes the bound.
     ///
     /// # Errors
@@ -52,6 +62,15 @@ pub trait Bound: Sync {
     fn estimate(&self, _: &Problem, _: Norm) -> Option<Certificate> {
         None
     }
+}
+
+/// Computes a bound, unless it would take more memory than it may.
+///
+/// # Errors
+/// As [`Bound::compute`].
+pub fn compute(bound: &dyn Bound, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
+    memory::check(bound, problem, norm)?;
+    bound.compute(problem, norm)
 }
 
 /// The price of a bound for one problem.

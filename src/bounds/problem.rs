@@ -20,6 +20,8 @@ pub struct Options {
     pub k4_depth_limit: usize,
     /// The bytes that the products of the maps may take.
     pub memory_limit: usize,
+    /// The bytes that the whole process may take: a bound that is estimated to need more is refused.
+    pub ceiling: usize,
     /// How many points the search of a lower bound looks at.
     pub samples: usize,
     /// The time after which each search for an exact value ends with what it has proved.
@@ -83,6 +85,7 @@ impl Default for Options {
         Options {
             k4_depth_limit: 20,
             memory_limit: 8 << 30,
+            ceiling: usize::MAX,
             samples: 2000,
             time_limit: None,
             node_limit: usize::MAX,
@@ -173,6 +176,11 @@ impl Problem {
         Ok(self.products.get_or_init(|| Products::new(self.chain())))
     }
 
+    /// Whether the products of the maps have been computed.
+    pub fn has_products(&self) -> bool {
+        self.products.get().is_some()
+    }
+
     /// An estimate of the bytes that the products of the maps take.
     pub fn products_bytes(&self) -> usize {
         *self.products_bytes.get_or_init(|| Products::bytes(self.chain()))
@@ -197,7 +205,8 @@ impl Problem {
     /// Whether the products of the maps are kept; otherwise [`Problem::streamed`] takes their place where
     /// only row or column sums are needed.
     pub fn keeps_products(&self) -> bool {
-        self.products_bytes() <= self.options.memory_limit.min(LARGEST_KEPT)
+        let Options { memory_limit, ceiling, .. } = self.options;
+        self.products_bytes() <= memory_limit.min(LARGEST_KEPT).min(ceiling / 2)
     }
 
     /// The products of the maps without keeping them; `bound` is what progress is told of.

@@ -16,7 +16,7 @@ use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
 use crate::numeric::{Matrix, Norm};
 
 /// Rows that go down together.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// The products of a chain, which are formed anew each time they are used.
 pub struct Streamed<'a> {

@@ -6,6 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::compare::Comparing;
+use super::memory::Memory;
 use super::region::{Limits, Margin, Region, parse_margin};
 use crate::bounds::REGISTRY;
 use crate::io::{Layout, ReadOptions};
@@ -25,7 +26,8 @@ Examples:
   lipbound inspect model.npz
   lipbound explain k5
 
-Exit status: 0 success, 1 a check failed, 2 an error.";
+Exit status: 0 success, 1 a check failed, 2 an error or an interruption that left
+something out, 130 or 143 ended by a second SIGINT or SIGTERM.";
 
 /// Certified Lipschitz bounds of neural networks.
 ///
@@ -91,9 +93,10 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The same for the readers.
-    pub fn options(&self) -> ReadOptions {
+    /// The same for the readers, which may take so many bytes.
+    pub fn options(&self, memory_limit: usize) -> ReadOptions {
         ReadOptions {
+            memory_limit: Some(memory_limit),
             activation: self.activation.clone(),
             layout: match self.layout {
                 LayoutName::OutIn => Layout::OutIn,
@@ -131,10 +134,10 @@ other file is a model of its own, and so is a directory of .npy files. `-`
 reads a model from standard input.
 
 The default bounds are those that take seconds at most for this network; `all`
-computes every bound that is possible. Ctrl-C ends long computations with what
-they have proved so far. `best` in the reports is the least upper bound that
-holds. With --baseline, --sort or --layers the models are compared as by
-`lipbound compare`.
+computes every bound that is possible. Ctrl-C or SIGTERM ends long computations
+with what they have proved so far. `best` in the reports is the least upper
+bound that holds. With --baseline, --sort or --layers the models are compared as
+by `lipbound compare`.
 
 Examples:
   lipbound compute model.json --norm l1
@@ -187,6 +190,8 @@ pub struct Compute {
     pub region: Region,
     #[command(flatten)]
     pub limits: Limits,
+    #[command(flatten)]
+    pub memory: Memory,
     #[command(flatten)]
     pub comparing: Comparing,
     #[command(flatten)]

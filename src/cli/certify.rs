@@ -7,12 +7,14 @@ use clap::{Args, ValueEnum};
 
 use super::arguments::{Reading, Selection, parse_selection};
 use super::compute::{Session, lower, start_threads};
+use super::memory::Memory;
 use super::{Outcome, output};
 use crate::bounds::REGISTRY;
 use crate::bounds::certify::Certifier;
 use crate::io;
 use crate::io::numbers::read_table;
 use crate::numeric::Norm;
+use crate::report::INTERRUPTED;
 use crate::report::certification::Certifications;
 
 const HELP: &str = "\
@@ -58,6 +60,8 @@ pub struct Arguments {
     #[arg(long, short)]
     pub quiet: bool,
     #[command(flatten)]
+    pub memory: Memory,
+    #[command(flatten)]
     pub reading: Reading,
 }
 
@@ -81,22 +85,28 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let session = Session::new(arguments.quiet);
     let sources = io::sources(std::slice::from_ref(&arguments.model))?;
     let source = sources.first().context("no model was given")?;
-    let network = io::read(source, &arguments.reading.options())?;
-    let lowered = lower(&network, source, &[], &arguments.reading)?;
+    let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
+    arguments.memory.check_lowering(&network, source)?;
+    let lowered = lower(network, source, &[], &arguments.reading)?;
     let table = read_table(&arguments.input, lowered.chain.inputs())?;
     let bounds = match &arguments.bounds {
         Selection::Default => Vec::new(),
         Selection::All => REGISTRY.iter().map(|bound| bound.id()).collect(),
         Selection::Named(ids) => ids.clone(),
     };
-    let certifier = Certifier::new(lowered, arguments.norm, bounds, session.defaults());
+    let options = arguments.memory.limited(session.defaults());
+    let certifier = Certifier::new(lowered, arguments.norm, bounds, options);
     let mut certifier = certifier.with_context(|| source.display())?;
     let mut inputs = Vec::with_capacity(table.nrows());
     for (i, x) in table.outer_iter().enumerate() {
+        if session.is_stopped() {
+            break;
+        }
         session.say(&format!("input {i} of {}", table.nrows()));
         inputs.push(certifier.certify(&x.to_vec()).with_context(|| source.display())?);
     }
     session.clear();
+    let missing = table.nrows() - inputs.len();
     let result = Certifications {
         model: source.display(),
         norm: arguments.norm,
@@ -110,6 +120,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     match &arguments.output {
         None => output::print(&text)?,
         Some(path) => output::save(path, &text)?,
+    }
+    if missing > 0 {
+        let count = table.nrows();
+        output::error(&anyhow::anyhow!("{missing} of {count} inputs: {INTERRUPTED}"));
+        return Ok(Outcome::Incomplete);
     }
     let failed = result.certified().is_some_and(|count| count < result.inputs.len());
     Ok(if failed { Outcome::Failed } else { Outcome::Done })

@@ -8,11 +8,12 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::arguments::{Norms, Reading, Selection, norms_parser, parse_selection};
 use super::compute::{Session, lower, norm_report, scope, start_threads};
+use super::memory::Memory;
 use super::region::{Limits, Region};
 use super::thresholds::{self, Number, Policy, Thresholds, policy_of};
 use super::{Outcome, inputs, output};
 use crate::bounds::lower::lower_bounds;
-use crate::bounds::{Options, Problem};
+use crate::bounds::{Options, Problem, memory};
 use crate::io::{self, Source};
 use crate::numeric::Norm;
 use crate::report::check::{Check, FORMATS, Failure, Format, Limit, Outcome as Checked, Verdict};
@@ -78,6 +79,8 @@ pub struct Arguments {
     #[arg(long, short)]
     pub quiet: bool,
     #[command(flatten)]
+    pub memory: Memory,
+    #[command(flatten)]
     pub region: Region,
     #[command(flatten)]
     pub limits: Limits,
@@ -118,7 +121,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     for source in models(arguments, &policy)? {
         let model = source.display();
         session.say(&model);
-        match run.model(&source) {
+        match session.check_begin(&source).and_then(|()| run.model(&source)) {
             Ok(checks) => results.extend(checks.into_iter().map(Ok)),
             Err(error) => {
                 results.push(Err(Failure { model, error: output::describe(&error) }));
@@ -199,8 +202,9 @@ impl Run<'_> {
             bail!("{model}: no threshold is given for this model and norm; see docs/ci.md");
         }
         let reading = &self.arguments.reading;
-        let network = io::read(source, &reading.options())?;
-        let lowered = lower(&network, source, &self.arguments.outputs, reading)?;
+        let network = io::read(source, &reading.options(self.arguments.memory.bytes()))?;
+        self.arguments.memory.check_lowering(&network, source)?;
+        let lowered = lower(network, source, &self.arguments.outputs, reading)?;
         let lowered = self.arguments.region.restrict(lowered).with_context(|| model.clone())?;
         let limits_of_search = &self.arguments.limits;
         let options = Options {
@@ -208,7 +212,7 @@ impl Run<'_> {
             node_limit: limits_of_search.node_limit,
             ..self.session.defaults()
         };
-        let problem = Problem::new(lowered, options);
+        let problem = Problem::new(lowered, self.arguments.memory.limited(options));
         let mut checks = Vec::new();
         for (norm, limits) in limits {
             let mut report = norm_report(&problem, norm, None, bounds);
@@ -216,7 +220,8 @@ impl Run<'_> {
                 let mut check = Check::new(&model, &report, limit.clone());
                 if check.verdict != Verdict::Certified {
                     // The lower bound is only searched for where it can tell something.
-                    if report.lower.is_none() {
+                    let fits = memory::check_lower(&problem, &[norm]).is_ok();
+                    if report.lower.is_none() && fits {
                         let sampled = lower_bounds(&problem, &[norm]).first().copied();
                         // The search for L has a lower bound, too.
                         let searched = report.bounds.iter().filter(|c| c.id == "l");

@@ -12,7 +12,7 @@ use super::{Outcome, output};
 use crate::bounds::REGISTRY;
 use crate::io::{self, Source};
 use crate::report::comparison::{Comparison, Model, Order, layers};
-use crate::report::{FORMATS, NormReport, Report, Style, Symbols};
+use crate::report::{FORMATS, INTERRUPTED, NormReport, Report, Style, Symbols};
 
 /// What follows the options in the help of `lipbound compare`.
 pub const HELP: &str = "\
@@ -85,6 +85,8 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     let session = Session::new(arguments.quiet);
     let models = models(&items, arguments, &session);
     session.clear();
+    let interrupted =
+        models.iter().any(|model| model.outcome.as_ref().is_ok_and(Report::is_interrupted));
     let order = arguments.comparing.sort.unwrap_or(Order::Name);
     let number = match baseline {
         Some(path) => Some(find_baseline(path, &models)?),
@@ -99,7 +101,7 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
             output::save(path, &(format.compare)(&comparison, Style::Plain, Symbols::Ascii))?;
         }
     }
-    let mut outcome = Outcome::Done;
+    let mut outcome = if interrupted { Outcome::Incomplete } else { Outcome::Done };
     for (_, error) in comparison.failures() {
         if arguments.output.is_some() || !output::is_terminal() {
             output::error(&anyhow::anyhow!("{error}"));
@@ -142,14 +144,19 @@ fn models(items: &[Item], arguments: &Compute, session: &Session) -> Vec<Model> 
 
 fn computed(source: &Source, arguments: &Compute, session: &Session) -> Model {
     let name = source.display();
-    let network = match io::read(source, &arguments.reading.options()) {
+    if session.is_stopped() {
+        return Model { name, outcome: Err(INTERRUPTED.to_owned()), layers: None };
+    }
+    let network = match io::read(source, &arguments.reading.options(arguments.memory.bytes())) {
         Ok(network) => network,
         Err(error) => return Model { name, outcome: Err(error.to_string()), layers: None },
     };
-    let report = restricted(&network, source, arguments)
-        .map(|lowered| report_of(&network, lowered, None, source, arguments, session));
-    let layers = arguments.comparing.layers && report.is_ok();
-    let layers = layers.then(|| layers::layer_norms(&network, &arguments.norm.0));
+    let notes = network.notes.clone();
+    let kept = arguments.comparing.layers.then(|| network.clone());
+    let report = restricted(network, source, arguments)
+        .map(|lowered| report_of(&notes, lowered, None, source, arguments, session));
+    let kept = kept.filter(|_| report.is_ok());
+    let layers = kept.map(|network| layers::layer_norms(&network, &arguments.norm.0));
     Model { name, outcome: report.map_err(|error| output::describe(&error)), layers }
 }
 

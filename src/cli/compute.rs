@@ -6,14 +6,14 @@ use anyhow::{Context, bail};
 
 use super::arguments::{Compute, PoolingName, Reading, Selection};
 use super::region::Region;
-use super::{Outcome, compare, inputs, output, plot};
+use super::{Outcome, compare, inputs, output, plot, signals};
 use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateEntry, CertificateFile};
 use crate::bounds::lower::lower_bounds;
-use crate::bounds::{Bound, Cost, Options, Problem, Progress, REGISTRY, Stop};
+use crate::bounds::{self, Bound, Cost, Options, Problem, Progress, REGISTRY, Stop, memory};
 use crate::io::{self, Source};
 use crate::network::{LoweredNetwork, Network};
 use crate::numeric::Norm;
-use crate::report::{FORMATS, NormReport, Report, Style, summary};
+use crate::report::{FORMATS, INTERRUPTED, NormReport, Report, Style, summary};
 
 /// Runs the command.
 pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
@@ -29,8 +29,14 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     let session = Session::new(arguments.quiet);
     let (mut reports, mut failed) = (Vec::new(), false);
     for source in &sources {
-        match reports_of_source(source, arguments, &session) {
-            Ok(found) => reports.extend(found),
+        let found = session
+            .check_begin(source)
+            .and_then(|()| reports_of_source(source, arguments, &session));
+        match found {
+            Ok(found) => {
+                failed |= found.iter().any(Report::is_interrupted);
+                reports.extend(found);
+            }
             Err(error) if single => return Err(error),
             Err(error) => {
                 // The other models are independent of this one.
@@ -74,27 +80,20 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(quiet: bool) -> Session {
         let stop = Stop::default();
-        let handler = stop.clone();
-        // The first Ctrl-C asks for what has been proved so far, the second ends the program. Where no
-        // handler can be installed, Ctrl-C ends it at once.
-        let _ = ctrlc::set_handler(move || {
-            if handler.is_set() {
-                output::interrupt();
-            }
-            handler.set();
-        });
+        signals::stop_first(&stop);
         Session { stop, shows_progress: !quiet && output::is_interactive() }
     }
 
     fn options(&self, arguments: &Compute) -> Options {
-        Options {
+        let options = Options {
             k4_depth_limit: arguments.k4_depth_limit,
             time_limit: arguments.limits.time_limit,
             node_limit: arguments.limits.node_limit,
             timings: arguments.limits.timings,
             estimates: arguments.estimates,
             ..self.defaults()
-        }
+        };
+        arguments.memory.limited(options)
     }
 
     /// The default limits, with the session's listeners.
@@ -102,6 +101,19 @@ impl Session {
         let progress =
             if self.shows_progress { Progress::new(output::progress) } else { Progress::default() };
         Options { stop: self.stop.clone(), progress, ..Options::default() }
+    }
+
+    /// Whether the user has asked for an end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_set()
+    }
+
+    /// An error where a model is not to be begun any more.
+    pub(super) fn check_begin(&self, source: &Source) -> anyhow::Result<()> {
+        if self.is_stopped() {
+            bail!("{}: {INTERRUPTED}", source.display());
+        }
+        Ok(())
     }
 
     /// Says what is being done, where somebody watches.
@@ -136,31 +148,34 @@ fn reports_of_source(
     arguments: &Compute,
     session: &Session,
 ) -> anyhow::Result<Vec<Report>> {
-    let network = io::read(source, &arguments.reading.options())?;
-    let lowered = restricted(&network, source, arguments)?;
+    let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
+    let notes = network.notes.clone();
+    let lowered = restricted(network, source, arguments)?;
     let Some(margin) = arguments.margin else {
-        return Ok(vec![report_of(&network, lowered, None, source, arguments, session)]);
+        return Ok(vec![report_of(&notes, lowered, None, source, arguments, session)]);
     };
     let differences = margin.networks(&lowered).with_context(|| source.display())?;
     let each = differences.into_iter().map(|(name, difference)| {
-        report_of(&network, difference, Some(name), source, arguments, session)
+        report_of(&notes, difference, Some(name), source, arguments, session)
     });
     Ok(each.collect())
 }
 
 /// The network in the form that is bounded, on the inputs and with the outputs that were asked for.
 pub(super) fn restricted(
-    network: &Network,
+    network: Network,
     source: &Source,
     arguments: &Compute,
 ) -> anyhow::Result<LoweredNetwork> {
+    arguments.memory.check_lowering(&network, source)?;
     let lowered = lower(network, source, &arguments.outputs, &arguments.reading)?;
     arguments.region.restrict(lowered).with_context(|| source.display())
 }
 
-/// The bounds of a network that was read from `source`; `outputs` names them where they are not its own.
+/// The bounds of a network that was read from `source` with these remarks; `outputs` names its outputs where
+/// they are not its own.
 pub(super) fn report_of(
-    network: &Network,
+    notes: &[String],
     lowered: LoweredNetwork,
     outputs: Option<String>,
     source: &Source,
@@ -169,17 +184,19 @@ pub(super) fn report_of(
 ) -> Report {
     let problem = Problem::new(lowered, session.options(arguments));
     let norms = &arguments.norm.0;
-    let lowers: Vec<Option<f64>> = if arguments.no_lower {
-        vec![None; norms.len()]
-    } else {
-        lower_bounds(&problem, norms).into_iter().map(Some).collect()
-    };
+    let mut notes = if arguments.quiet { Vec::new() } else { notes.to_vec() };
+    let mut lowers: Vec<Option<f64>> = vec![None; norms.len()];
+    if !arguments.no_lower {
+        match memory::check_lower(&problem, norms) {
+            Ok(()) => lowers = lower_bounds(&problem, norms).into_iter().map(Some).collect(),
+            Err(refusal) => notes.push(refusal.to_string()),
+        }
+    }
     let norms = norms
         .iter()
         .zip(lowers)
         .map(|(&norm, lower)| norm_report(&problem, norm, lower, &arguments.bounds))
         .collect();
-    let notes = if arguments.quiet { Vec::new() } else { network.notes.clone() };
     let parts = [scope(&arguments.region, &arguments.outputs), outputs];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let scope = (!parts.is_empty()).then(|| parts.join(", "));
@@ -203,12 +220,12 @@ pub(super) fn scope(region: &Region, outputs: &[usize]) -> Option<String> {
 
 /// The network in the form that is bounded, with the selected outputs (all where none is named).
 pub(super) fn lower(
-    network: &Network,
+    network: Network,
     source: &Source,
     outputs: &[usize],
     reading: &Reading,
 ) -> anyhow::Result<LoweredNetwork> {
-    let mut lowered = network.lower().with_context(|| source.display())?;
+    let mut lowered = network.into_lowered().with_context(|| source.display())?;
     if reading.pooling == PoolingName::Explicit {
         lowered = lowered.with_explicit_pools();
     }
@@ -251,7 +268,13 @@ pub(super) fn norm_report(
             Selection::All => cost != Cost::Open,
             Selection::Named(ids) => ids.contains(&bound.id()),
         };
-        if wanted {
+        // Once the user wants an end, what takes seconds is still done, and what ends early is.
+        let stopped = problem.options().stop.is_set();
+        let too_late =
+            stopped && matches!(cost, Cost::Expensive | Cost::Open) && !bound.heeds_stop();
+        if wanted && too_late {
+            report.refused.push((bound.id(), INTERRUPTED.to_owned()));
+        } else if wanted {
             add(&mut report, bound, problem);
         }
     }
@@ -264,11 +287,11 @@ pub(super) fn norm_report(
 }
 
 fn add(report: &mut NormReport, bound: &dyn Bound, problem: &Problem) {
-    match bound.compute(problem, report.norm) {
+    match bounds::compute(bound, problem, report.norm) {
         Ok(certificate) => report.bounds.push(certificate),
         Err(refusal) => report.refused.push((bound.id(), refusal.to_string())),
     }
-    if problem.options().estimates {
+    if problem.options().estimates && memory::check(bound, problem, report.norm).is_ok() {
         report.bounds.extend(bound.estimate(problem, report.norm));
     }
 }

@@ -1,6 +1,7 @@
 //! `lipbound convert`.
 
 use super::arguments::Convert;
+use super::memory::Memory;
 use super::{Outcome, output};
 use crate::io;
 
@@ -8,7 +9,7 @@ use crate::io;
 pub fn run(arguments: &Convert) -> anyhow::Result<Outcome> {
     let sources = io::sources(std::slice::from_ref(&arguments.input))?;
     for source in &sources {
-        let network = io::read(source, &arguments.reading.options())?;
+        let network = io::read(source, &arguments.reading.options(Memory::default().bytes()))?;
         network.notes.iter().for_each(|note| output::note(note));
         io::write(&network, &arguments.output)?;
     }

@@ -9,9 +9,10 @@ use ndarray::ArrayD;
 use super::arguments::{PoolingName, Reading, unknown};
 use super::certify::parse_norm;
 use super::compute::{lower, start_threads};
+use super::memory::Memory;
 use super::{Outcome, output};
 use crate::bounds::gradient::{available, gradient};
-use crate::bounds::{Options, Problem, find};
+use crate::bounds::{self, Options, Problem, find};
 use crate::io;
 use crate::network::layers::show_shape;
 use crate::network::pull_back::Parameter;
@@ -60,6 +61,8 @@ pub struct Arguments {
     #[arg(long, short)]
     pub quiet: bool,
     #[command(flatten)]
+    pub memory: Memory,
+    #[command(flatten)]
     pub reading: Reading,
 }
 
@@ -92,12 +95,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     }
     let sources = io::sources(std::slice::from_ref(&arguments.model))?;
     let source = sources.first().context("no model was given")?;
-    let network = io::read(source, &arguments.reading.options())?;
-    let lowered = lower(&network, source, &[], &arguments.reading)?;
+    let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
+    arguments.memory.check_lowering(&network, source)?;
+    let lowered = lower(network.clone(), source, &[], &arguments.reading)?;
     let options = Options { k4_depth_limit: arguments.k4_depth_limit, ..Options::default() };
-    let problem = Problem::new(lowered, options);
+    let problem = Problem::new(lowered, arguments.memory.limited(options));
     let bound = find(arguments.bound).context("unknown bound")?;
-    let upper = bound.compute(&problem, arguments.norm).with_context(|| source.display())?.upper;
+    let upper =
+        bounds::compute(bound, &problem, arguments.norm).with_context(|| source.display())?.upper;
     let found = gradient(&problem, arguments.bound, arguments.norm);
     let found = found.with_context(|| source.display())?;
     let parameters = network.pull_back(&found.maps).with_context(|| source.display())?;

@@ -3,6 +3,7 @@
 use anyhow::Context;
 
 use super::arguments::Inspect;
+use super::memory::Memory;
 use super::{Outcome, output};
 use crate::io;
 use crate::network::Network;
@@ -14,7 +15,7 @@ use crate::report::number;
 pub fn run(arguments: &Inspect) -> anyhow::Result<Outcome> {
     let mut text = String::new();
     for source in io::sources(&arguments.models)? {
-        let network = io::read(&source, &arguments.reading.options())?;
+        let network = io::read(&source, &arguments.reading.options(Memory::default().bytes()))?;
         if !text.is_empty() {
             text.push('\n');
         }

@@ -1,6 +1,7 @@
 //! The command line: the only place that prints.
 //!
-//! Exit status: 0 for success, 1 when a check failed, 2 for an error.
+//! Exit status: 0 for success, 1 when a check failed, 2 for an error or where an interruption left
+//! something out, 128 and the signal's number where a second signal ended the program.
 
 mod arguments;
 mod certify;
@@ -13,9 +14,11 @@ mod gradient;
 mod inputs;
 mod inspect;
 mod manual;
+mod memory;
 mod output;
 mod plot;
 mod region;
+mod signals;
 mod thresholds;
 mod verify;
 
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    signals::listen();
     let result = match &arguments.command {
         Command::Compute(options) => compute::run(options),
         Command::Compare(options) => compare::run(options),

@@ -95,9 +95,3 @@ pub fn progress(text: &str) {
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush());
 }
-
-/// Ends the program at the user's second Ctrl-C.
-#[allow(clippy::exit)] // there is nothing to unwind to in a signal handler's thread
-pub fn interrupt() {
-    std::process::exit(130);
-}

@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 
 use super::arguments::Verify;
 use super::compute::lower;
+use super::memory::Memory;
 use super::{Outcome, output};
 use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateFile};
 use crate::bounds::{Options, Problem};
@@ -23,8 +24,8 @@ pub fn run(arguments: &Verify) -> anyhow::Result<Outcome> {
     }
     let mut outcome = Outcome::Done;
     for source in io::sources(std::slice::from_ref(&arguments.model))? {
-        let network = io::read(&source, &arguments.reading.options())?;
-        let lowered = lower(&network, &source, &arguments.outputs, &arguments.reading)?;
+        let network = io::read(&source, &arguments.reading.options(Memory::default().bytes()))?;
+        let lowered = lower(network, &source, &arguments.outputs, &arguments.reading)?;
         let lowered = arguments.region.restrict(lowered).with_context(|| source.display())?;
         let problem = Problem::new(lowered, Options::default());
         for entry in &file.certificates {

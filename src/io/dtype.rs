@@ -1,6 +1,55 @@
 //! The number types of tensor files, and their exact conversion to `f64`.
 
+use std::io::Read;
+
 use half::{bf16, f16};
+
+use super::ReadOptions;
+
+/// How many bytes the arrays of a model may still take, as 64-bit numbers.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    taken: usize,
+}
+
+impl Budget {
+    /// What the options allow.
+    pub fn new(options: &ReadOptions) -> Budget {
+        Budget { limit: options.memory_limit.unwrap_or(usize::MAX), taken: 0 }
+    }
+
+    /// No limit.
+    pub fn unlimited() -> Budget {
+        Budget { limit: usize::MAX, taken: 0 }
+    }
+
+    /// Takes the bytes of an array of `count` numbers, before it is allocated.
+    ///
+    /// # Errors
+    /// What the arrays need, where that is more than the limit.
+    pub fn take(&mut self, count: usize) -> Result<(), String> {
+        self.taken = self.taken.saturating_add(count.saturating_mul(8));
+        if self.taken <= self.limit {
+            return Ok(());
+        }
+        Err(format!(
+            "the arrays up to this one take {} bytes as 64-bit numbers, above the limit of {} bytes for the memory; raise --memory-limit, or use a machine with more",
+            self.taken, self.limit
+        ))
+    }
+}
+
+/// How an array cannot be read.
+#[derive(Debug)]
+pub enum Broken {
+    /// The bytes end after so many.
+    Short(usize),
+    /// They cannot be read at all.
+    Unreadable(std::io::Error),
+    /// What they say is not acceptable.
+    Value(String),
+}
 
 /// A type of numbers that has exact `f64` values (64-bit integers only where they are representable).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +94,34 @@ impl Dtype {
         }
     }
 
+    /// Reads `count` numbers, in pieces: no other array of their size is needed.
+    ///
+    /// # Errors
+    /// As [`Dtype::decode`], and where the bytes end too early or cannot be read.
+    pub fn read(
+        self,
+        reader: &mut dyn Read,
+        count: usize,
+        big_endian: bool,
+    ) -> Result<Vec<f64>, Broken> {
+        const PIECE: usize = 1 << 18;
+        let mut values = Vec::new();
+        let no_memory = |_| Broken::Value(format!("no memory for {count} numbers"));
+        values.try_reserve_exact(count).map_err(no_memory)?;
+        let mut piece = vec![0; PIECE.min(count.saturating_mul(self.size()))];
+        let mut left = count.saturating_mul(self.size());
+        while left > 0 {
+            let part = &mut piece[..left.min(PIECE)];
+            let filled = fill(reader, part).map_err(Broken::Unreadable)?;
+            if filled < part.len() {
+                return Err(Broken::Short(count * self.size() - left + filled));
+            }
+            self.decode_into(&mut values, part, big_endian).map_err(Broken::Value)?;
+            left -= filled;
+        }
+        Ok(values)
+    }
+
     /// The numbers in `bytes`, which has [`Dtype::size`] bytes for each (a shorter rest is ignored).
     ///
     /// # Errors
@@ -53,6 +130,30 @@ impl Dtype {
         let mut values = Vec::new();
         let count = bytes.len() / self.size();
         values.try_reserve_exact(count).map_err(|_| format!("no memory for {count} numbers"))?;
+        self.decode_into(&mut values, bytes, big_endian)?;
+        Ok(values)
+    }
+
+    /// Appends the numbers in `bytes`.
+    fn decode_into(
+        self,
+        values: &mut Vec<f64>,
+        bytes: &[u8],
+        big_endian: bool,
+    ) -> Result<(), String> {
+        match self {
+            // The usual ones, without a branch for each number.
+            Dtype::F64 if !big_endian => {
+                values.extend(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)));
+                return Ok(());
+            }
+            Dtype::F32 if !big_endian => {
+                let numbers = bytes.as_chunks::<4>().0.iter();
+                values.extend(numbers.map(|b| f64::from(f32::from_le_bytes(*b))));
+                return Ok(());
+            }
+            _ => {}
+        }
         for chunk in bytes.chunks_exact(self.size()) {
             let mut word = [0; 8];
             let word = &mut word[..chunk.len()];
@@ -68,7 +169,7 @@ impl Dtype {
                 )
             })?);
         }
-        Ok(values)
+        Ok(())
     }
 
     /// The number with the given bytes, least significant first.
@@ -89,6 +190,20 @@ impl Dtype {
             Dtype::U64 => exact(i128::from(bits))?,
         })
     }
+}
+
+/// Reads until the bytes are full or there are no more; returns how many were read.
+fn fill(reader: &mut dyn Read, bytes: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match reader.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 fn exact(n: i128) -> Option<f64> {

@@ -26,6 +26,7 @@ pub const FORMAT: Format = Format {
         text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{')
     },
     read,
+    stream: None,
     write: Some(write::write),
 };
 

@@ -17,6 +17,7 @@ pub const FORMAT: Format = Format {
             || zip.is_some() && has_extension(path, "keras")
     },
     read,
+    stream: None,
     write: None,
 };
 

@@ -3,6 +3,7 @@
 pub mod arch;
 mod dtype;
 mod error;
+mod replace;
 mod source;
 
 pub mod json;
@@ -16,12 +17,12 @@ pub mod pytorch;
 pub mod safetensors;
 pub mod state_dict;
 
-use std::fs;
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 pub use error::{ReadError, WriteError};
-pub use source::{Input, Source, sources};
+pub use replace::{abandon_unfinished, replace};
+pub use source::{Input, Source, Stream, sources};
 
 use crate::network::{Activation, Network};
 
@@ -36,9 +37,14 @@ pub struct Format {
     pub sniff: fn(&[u8], &Path) -> bool,
     /// Reads a network.
     pub read: fn(&Input, &ReadOptions) -> Result<Network, ReadError>,
+    /// Reads a network from a file in pieces, where the format allows it.
+    pub stream: Option<StreamFn>,
     /// Writes a network, where the format can be written; the error is the reason.
     pub write: Option<WriteFn>,
 }
+
+/// Reads a network in pieces.
+pub type StreamFn = fn(&mut Stream<'_>, &ReadOptions) -> Result<Network, ReadError>;
 
 /// Writes a network; the error is the reason why it cannot be written.
 pub type WriteFn = fn(&Network, &mut dyn Write) -> Result<(), String>;
@@ -68,6 +74,8 @@ pub struct ReadOptions {
     pub layout: Layout,
     /// A file in the JSON format without weights that says what the tensors belong to.
     pub arch: Option<PathBuf>,
+    /// The bytes that the tensors may take; `None` for any number.
+    pub memory_limit: Option<usize>,
     /// Whether the normalisation in an `.nnet` file becomes part of the network.
     pub nnet_normalise: bool,
 }
@@ -89,11 +97,41 @@ pub enum Layout {
 pub fn read(source: &Source, options: &ReadOptions) -> Result<Network, ReadError> {
     let (name, display) = (source.name(), source.display());
     match source {
-        Source::File(path) => read_input(&source::load(path)?, path, options),
+        Source::File(path) => read_file(path, options),
         Source::Stdin => read_input(&source::load_stdin()?, Path::new("-"), options),
         Source::Arrays(paths) => npy::read_arrays(display, name, paths, options),
         Source::Folder(path) => npy::read_arrays(display, name, &source::arrays_of(path)?, options),
     }
+}
+
+/// Reads a file in pieces where its format allows it, and as a whole otherwise.
+fn read_file(path: &Path, options: &ReadOptions) -> Result<Network, ReadError> {
+    if let Some(mut stream) = source::open(path)? {
+        let unreadable = |error: std::io::Error| {
+            ReadError::new(&stream.file, format!("cannot be read: {error}"))
+        };
+        let mut head = Vec::new();
+        stream.reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
+        stream.reader.rewind().map_err(unreadable)?;
+        if let Some(read) = format_of(&head, path).and_then(|format| format.stream) {
+            return read(&mut stream, options);
+        }
+        if options.memory_limit.is_some_and(|limit| stream.length > limit as u64) {
+            let reason = format!(
+                "the file has {} bytes, above the limit of {} bytes for the memory; raise --memory-limit",
+                stream.length,
+                options.memory_limit.unwrap_or_default()
+            );
+            return Err(ReadError::new(stream.file, reason));
+        }
+    }
+    read_input(&source::load(path)?, path, options)
+}
+
+/// The format of a file: by its first bytes, else by its extension.
+fn format_of(head: &[u8], path: &Path) -> Option<&'static Format> {
+    let by_content = REGISTRY.iter().find(|format| (format.sniff)(head, path));
+    by_content.or_else(|| by_extension(path))
 }
 
 /// Reads the network in the contents of a file.
@@ -102,8 +140,7 @@ pub fn read(source: &Source, options: &ReadOptions) -> Result<Network, ReadError
 /// As [`read`].
 pub fn read_input(input: &Input, path: &Path, options: &ReadOptions) -> Result<Network, ReadError> {
     let head = &input.bytes[..input.bytes.len().min(HEAD)];
-    let by_content = REGISTRY.iter().find(|format| (format.sniff)(head, path));
-    match by_content.or_else(|| by_extension(path)) {
+    match format_of(head, path) {
         Some(format) => (format.read)(input, options),
         None => Err(ReadError::new(
             &input.file,
@@ -140,31 +177,4 @@ pub fn write(network: &Network, path: &Path) -> Result<(), WriteError> {
     let mut bytes = Vec::new();
     writer(network, &mut bytes).map_err(fail)?;
     replace(path, &bytes).map_err(|error| fail(format!("cannot be written: {error}")))
-}
-
-/// Writes a file by way of a temporary one in the same folder, so that it appears whole or not at all.
-///
-/// # Errors
-/// What the file system says.
-pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
-    if special {
-        return fs::write(path, bytes);
-    }
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = fs::File::options().write(true).create_new(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

@@ -19,6 +19,7 @@ pub const FORMAT: Format = Format {
     extensions: &["nnet"],
     sniff: |head, _| head.starts_with(b"//"),
     read,
+    stream: None,
     write: None,
 };
 

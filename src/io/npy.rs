@@ -1,13 +1,14 @@
 //! NPY: one array of numpy.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 
-use super::dtype::{self, Dtype};
+use super::dtype::{self, Broken, Budget, Dtype};
 use super::error::ReadError;
-use super::source::{self, Input};
+use super::source::{self, Input, Stream};
 use super::state_dict::{StateDict, TensorOrder};
 use super::{Format, ReadOptions};
 use crate::network::Network;
@@ -18,7 +19,8 @@ pub const FORMAT: Format = Format {
     name: "NPY",
     extensions: &["npy"],
     sniff: |head, _| head.starts_with(MAGIC),
-    read: |input, options| read_one(input, options),
+    read: |input, options| read_one(&mut input.stream(), options),
+    stream: Some(read_one),
     write: None,
 };
 
@@ -51,9 +53,15 @@ pub fn read_arrays(
     options: &ReadOptions,
 ) -> Result<Network, ReadError> {
     let mut tensors = Vec::with_capacity(paths.len());
+    let mut budget = Budget::new(options);
     for path in paths {
-        let input = source::load(path)?;
-        tensors.push((input.name.clone(), read_tensor(&input)?));
+        tensors.push(match source::open(path)? {
+            Some(mut stream) => (stream.name.clone(), read_stream(&mut stream, &mut budget)?),
+            None => {
+                let input = source::load(path)?;
+                (input.name.clone(), read_stream(&mut input.stream(), &mut budget)?)
+            }
+        });
     }
     StateDict::new(file, name, tensors, TensorOrder::Given)?.into_network(options)
 }
@@ -63,16 +71,62 @@ pub fn read_arrays(
 /// # Errors
 /// What is wrong with the file.
 pub fn read_tensor(input: &Input) -> Result<ArrayD<f64>, ReadError> {
-    let tensor = parse(&input.bytes).map_err(|reason| ReadError::new(&input.file, reason))?;
+    read_stream(&mut input.stream(), &mut Budget::unlimited())
+}
+
+fn read_stream(stream: &mut Stream<'_>, budget: &mut Budget) -> Result<ArrayD<f64>, ReadError> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    let tensor = read_array(&mut stream.reader, stream.length, budget, &unreadable)
+        .map_err(|reason| ReadError::new(&stream.file, reason))?;
     check_finite("array", &tensor)
-        .map_err(|error| ReadError::at(&input.file, error.what, error.reason))?;
+        .map_err(|error| ReadError::at(&stream.file, error.what, error.reason))?;
     Ok(tensor)
 }
 
-fn read_one(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
-    let tensors = vec![(input.name.clone(), read_tensor(input)?)];
-    let dict = StateDict::new(input.file.clone(), input.name.clone(), tensors, TensorOrder::Given);
-    dict?.into_network(options)
+fn read_one(stream: &mut Stream<'_>, options: &ReadOptions) -> Result<Network, ReadError> {
+    let tensor = read_stream(stream, &mut Budget::new(options))?;
+    let (file, name) = (stream.file.clone(), stream.name.clone());
+    let tensors = vec![(name.clone(), tensor)];
+    StateDict::new(file, name, tensors, TensorOrder::Given)?.into_network(options)
+}
+
+/// Reads an NPY file of `size` bytes: first the header, then, if the sizes agree, the numbers. `failed` says
+/// what it means that the bytes cannot be read.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub(super) fn read_array(
+    reader: &mut dyn Read,
+    size: u64,
+    budget: &mut Budget,
+    failed: &dyn Fn(std::io::Error) -> String,
+) -> Result<ArrayD<f64>, String> {
+    let mut head = Vec::new();
+    reader.take(12).read_to_end(&mut head).map_err(failed)?;
+    let length = match head.as_slice() {
+        [_, _, _, _, _, _, 1, _, a, b, ..] => 10 + usize::from(u16::from_le_bytes([*a, *b])),
+        [_, _, _, _, _, _, _, _, a, b, c, d] => {
+            12usize.saturating_add(u32::from_le_bytes([*a, *b, *c, *d]) as usize)
+        }
+        _ => 0,
+    };
+    let rest = length.saturating_sub(head.len()).min(1 << 17);
+    reader.take(rest as u64).read_to_end(&mut head).map_err(failed)?;
+    let header = parse_header(&head)?;
+    header.check_length(size.saturating_sub(header.start as u64))?;
+    let count = header.data / header.dtype.size();
+    budget.take(count)?;
+    // The numbers may begin within the bytes that were read for the header.
+    let begun = head.get(header.start..).unwrap_or_default();
+    let values = header.dtype.read(&mut begun.chain(reader), count, header.big_endian);
+    header.array(values.map_err(|broken| match broken {
+        Broken::Value(reason) => reason,
+        Broken::Unreadable(error) => failed(error),
+        Broken::Short(found) => match header.check_length(found as u64) {
+            Err(reason) => reason,
+            Ok(()) => "the file is truncated".to_owned(),
+        },
+    })?)
 }
 
 /// The array in the bytes of an NPY file.
@@ -83,7 +137,7 @@ pub fn parse(bytes: &[u8]) -> Result<ArrayD<f64>, String> {
     let header = parse_header(bytes)?;
     let data = bytes.get(header.start..).unwrap_or_default();
     header.check_length(data.len() as u64)?;
-    header.array(data)
+    header.array(header.dtype.decode(data, header.big_endian)?)
 }
 
 /// The header at the start of `bytes`, which may end after it.
@@ -126,9 +180,8 @@ impl Header {
     /// The array with these numbers.
     ///
     /// # Errors
-    /// A number that is not representable.
-    pub(super) fn array(&self, data: &[u8]) -> Result<ArrayD<f64>, String> {
-        let values = self.dtype.decode(data, self.big_endian)?;
+    /// Another count of numbers than the shape has.
+    fn array(&self, values: Vec<f64>) -> Result<ArrayD<f64>, String> {
         let shape = IxDyn(&self.shape).set_f(self.fortran);
         let array = ArrayD::from_shape_vec(shape, values).map_err(|error| error.to_string())?;
         Ok(if self.fortran { array.as_standard_layout().into_owned() } else { array })

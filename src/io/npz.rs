@@ -1,13 +1,14 @@
 //! NPZ: a zip archive of NPY files.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Read, Seek, Write};
 
 use ndarray::ArrayD;
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
+use super::dtype::Budget;
 use super::error::ReadError;
-use super::source::Input;
+use super::source::{Input, Stream};
 use super::state_dict::{StateDict, TensorOrder};
 use super::{Format, ReadOptions, npy};
 use crate::network::Network;
@@ -18,7 +19,8 @@ pub const FORMAT: Format = Format {
     name: "NPZ",
     extensions: &["npz"],
     sniff: |head, _| first_entry(head).is_some_and(|name| name.ends_with(b".npy")),
-    read,
+    read: |input, options| read(&mut input.stream(), options),
+    stream: Some(read),
     write: Some(write),
 };
 
@@ -35,18 +37,26 @@ pub(super) fn first_entry(head: &[u8]) -> Option<&[u8]> {
 /// The archive in the bytes of a file.
 ///
 /// # Errors
-/// A damaged archive, or one with two files of the same name.
+/// As [`archive_in`].
 pub(super) fn open(input: &Input) -> Result<ZipArchive<Cursor<&[u8]>>, ReadError> {
-    let archive = ZipArchive::new(Cursor::new(input.bytes.as_slice())).map_err(|error| {
+    archive_in(Cursor::new(input.bytes.as_slice()), &input.file)
+}
+
+/// The archive in what is read.
+///
+/// # Errors
+/// A damaged archive, or one with two files of the same name.
+fn archive_in<R: Read + Seek>(contents: R, file: &str) -> Result<ZipArchive<R>, ReadError> {
+    let archive = ZipArchive::new(contents).map_err(|error| {
         let reason = format!(
             "the zip archive cannot be read ({}); the file is truncated or damaged: write or download it again",
             explain(&error)
         );
-        ReadError::new(&input.file, reason)
+        ReadError::new(file, reason)
     })?;
     if archive.has_duplicate_names() {
         let reason = "two files in the archive have the same name; write the file again";
-        return Err(ReadError::new(&input.file, reason));
+        return Err(ReadError::new(file, reason));
     }
     Ok(archive)
 }
@@ -59,29 +69,33 @@ pub(super) fn explain(error: &ZipError) -> String {
     }
 }
 
-fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
-    let tensors = read_tensors(input)?;
-    StateDict::new(input.file.clone(), input.name.clone(), tensors, TensorOrder::File)?
+fn read(stream: &mut Stream<'_>, options: &ReadOptions) -> Result<Network, ReadError> {
+    let tensors = read_tensors(stream, &mut Budget::new(options))?;
+    StateDict::new(stream.file.clone(), stream.name.clone(), tensors, TensorOrder::File)?
         .into_network(options)
 }
 
-fn read_tensors(input: &Input) -> Result<Vec<(String, ArrayD<f64>)>, ReadError> {
-    let mut archive = open(input)?;
+fn read_tensors(
+    stream: &mut Stream<'_>,
+    budget: &mut Budget,
+) -> Result<Vec<(String, ArrayD<f64>)>, ReadError> {
+    let mut archive = archive_in(&mut stream.reader, &stream.file)?;
     let mut tensors = Vec::with_capacity(archive.len().min(1024));
     for index in 0..archive.len() {
-        let (name, result) = read_entry(&mut archive, index);
+        let (name, result) = read_entry(&mut archive, index, budget);
         let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
         let place = format!("tensor {name}");
-        let tensor = result.map_err(|reason| ReadError::at(&input.file, place, reason))?;
+        let tensor = result.map_err(|reason| ReadError::at(&stream.file, place, reason))?;
         tensors.push((name, tensor));
     }
     Ok(tensors)
 }
 
 /// The name and the array of one file in the archive.
-fn read_entry(
-    archive: &mut ZipArchive<Cursor<&[u8]>>,
+fn read_entry<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
     index: usize,
+    budget: &mut Budget,
 ) -> (String, Result<ArrayD<f64>, String>) {
     let mut file = match archive.by_index(index) {
         Ok(file) => file,
@@ -96,8 +110,8 @@ fn read_entry(
         return (name, Err(reason));
     }
     let (size, packed) = (file.size(), file.compressed_size());
-    let array =
-        check_claim(size, packed, file.compression()).and_then(|()| read_array(&mut file, size));
+    let array = check_claim(size, packed, file.compression())
+        .and_then(|()| read_array(&mut file, size, budget));
     (name, array)
 }
 
@@ -115,37 +129,13 @@ pub(super) fn check_claim(size: u64, packed: u64, method: CompressionMethod) -> 
     ))
 }
 
-/// Reads an NPY file of `size` bytes: first the header, then, if the sizes agree, the numbers.
-fn read_array(file: &mut dyn Read, size: u64) -> Result<ArrayD<f64>, String> {
+/// Reads an NPY file of `size` bytes to its end, where the checksum is compared.
+fn read_array(file: &mut dyn Read, size: u64, budget: &mut Budget) -> Result<ArrayD<f64>, String> {
     let damaged =
         |error: std::io::Error| format!("cannot be unpacked ({error}); the file is damaged");
-    let mut head = Vec::new();
-    read_up_to(file, &mut head, 12).map_err(damaged)?;
-    let length = match head.as_slice() {
-        [_, _, _, _, _, _, 1, _, a, b, ..] => 10 + usize::from(u16::from_le_bytes([*a, *b])),
-        [_, _, _, _, _, _, _, _, a, b, c, d] => {
-            12usize.saturating_add(u32::from_le_bytes([*a, *b, *c, *d]) as usize)
-        }
-        _ => 0,
-    };
-    let rest = length.saturating_sub(head.len()).min(1 << 17);
-    read_up_to(file, &mut head, rest).map_err(damaged)?;
-    let header = npy::parse_header(&head)?;
-    header.check_length(size.saturating_sub(header.start as u64))?;
-    let mut data = Vec::new();
-    data.try_reserve_exact(header.data).map_err(|_| format!("no memory for {size} bytes"))?;
-    data.extend_from_slice(head.get(header.start..).unwrap_or_default());
-    let rest = header.data.saturating_sub(data.len());
-    read_up_to(file, &mut data, rest).map_err(damaged)?;
-    header.check_length(data.len() as u64)?;
-    // The checksum is compared at the end of the file.
-    read_up_to(file, &mut Vec::new(), 1).map_err(damaged)?;
-    header.array(&data)
-}
-
-/// Appends at most `count` bytes.
-fn read_up_to(file: &mut dyn Read, bytes: &mut Vec<u8>, count: usize) -> std::io::Result<()> {
-    file.take(count as u64).read_to_end(bytes).map(|_| ())
+    let array = npy::read_array(file, size, budget, &damaged)?;
+    file.read(&mut [0]).map_err(damaged)?;
+    Ok(array)
 }
 
 /// Writes `W0, b0, W1, b1, ...` of a network of dense layers with ReLU between them.

@@ -23,8 +23,14 @@ use super::{Format, ReadOptions};
 use crate::network::Network;
 
 /// The format ONNX.
-pub const FORMAT: Format =
-    Format { name: "ONNX", extensions: &["onnx"], sniff: |head, _| sniff(head), read, write: None };
+pub const FORMAT: Format = Format {
+    name: "ONNX",
+    extensions: &["onnx"],
+    sniff: |head, _| sniff(head),
+    read,
+    stream: None,
+    write: None,
+};
 
 /// The versions of the operators that are known.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;

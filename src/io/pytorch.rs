@@ -25,6 +25,7 @@ pub const FORMAT: Format = Format {
         in_zip || head.starts_with(storage::LEGACY)
     },
     read,
+    stream: None,
     write: None,
 };
 

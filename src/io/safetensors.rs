@@ -1,16 +1,15 @@
 //! safetensors: a JSON header and the tensors' bytes.
 
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use ndarray::{ArrayD, IxDyn};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::dtype::{self, Dtype};
+use super::dtype::{self, Broken, Budget, Dtype};
 use super::error::ReadError;
 use super::json::document::Document;
-use super::source::Input;
+use super::source::{Input, Stream};
 use super::state_dict::{StateDict, TensorOrder};
 use super::{Format, ReadOptions, npz};
 use crate::network::Network;
@@ -21,7 +20,8 @@ pub const FORMAT: Format = Format {
     name: "safetensors",
     extensions: &["safetensors"],
     sniff: |head, _| head.get(5..9) == Some(b"\0\0\0{"),
-    read,
+    read: |input, options| read(&mut input.stream(), options),
+    stream: Some(read),
     write: Some(write),
 };
 
@@ -33,72 +33,105 @@ const LONGEST_HEADER: u64 = 100_000_000;
 struct Info {
     dtype: String,
     shape: Vec<usize>,
-    data_offsets: [usize; 2],
+    data_offsets: [u64; 2],
 }
 
-fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
-    let (header, data) = split(&input.bytes).map_err(|r| ReadError::new(&input.file, r))?;
-    let header = input.with_bytes(header.to_vec());
+fn read(stream: &mut Stream<'_>, options: &ReadOptions) -> Result<Network, ReadError> {
+    let header = read_header(stream).map_err(|r| ReadError::new(&stream.file, r))?;
+    let start = 8 + header.len() as u64;
+    let data = Data { start, length: stream.length.saturating_sub(start) };
+    let (file, name) = (stream.file.clone(), stream.name.clone());
+    let header = Input { file, name, folder: None, bytes: header };
     let document = Document::new(&header)?;
     let object = document.object(document.root()?, Some("header"))?;
     let mut tensors = Vec::new();
-    let mut ranges: Vec<(Range<usize>, String)> = Vec::new();
+    let mut ranges: Vec<(Range<u64>, String)> = Vec::new();
+    let mut budget = Budget::new(options);
     for key in object.keys().filter(|key| *key != "__metadata__") {
         let Some(raw) = object.get(key) else { continue };
         let place = format!("tensor {key}");
-        let (range, tensor) = read_tensor(document, raw, &place, data)?;
-        ranges.push((range, key.to_owned()));
+        let info: Info = document.value(raw, Some(&place))?;
+        let fail = |reason: String| ReadError::at(&header.file, &place, reason);
+        let dtype = data.check(&info).map_err(fail)?;
+        let [start, end] = info.data_offsets;
+        let tensor = data.read(stream, &info, dtype, &mut budget).map_err(fail)?;
+        ranges.push((start..end, key.to_owned()));
         tensors.push((key.to_owned(), tensor));
     }
-    check_cover(ranges, data.len()).map_err(|r| ReadError::new(&input.file, r))?;
-    StateDict::new(input.file.clone(), input.name.clone(), tensors, TensorOrder::Names)?
+    check_cover(ranges, data.length).map_err(|r| ReadError::new(&header.file, r))?;
+    StateDict::new(header.file.clone(), header.name.clone(), tensors, TensorOrder::Names)?
         .into_network(options)
 }
 
-/// The header and the data.
-fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
-    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+/// The header, behind its length.
+fn read_header(stream: &mut Stream<'_>) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    let Some(rest) = stream.length.checked_sub(8) else {
         return Err("the file is truncated: it has fewer than 8 bytes".to_owned());
     };
-    let length = u64::from_le_bytes(*length);
-    let split = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
-    match split {
-        Some(parts) if length <= LONGEST_HEADER => Ok(parts),
-        _ => Err(format!(
-            "the header claims to have {length} bytes, but {} bytes follow; the file is truncated, or not a safetensors file",
-            rest.len()
-        )),
+    let mut length = [0; 8];
+    stream.reader.read_exact(&mut length).map_err(unreadable)?;
+    let length = u64::from_le_bytes(length);
+    if length > rest || length > LONGEST_HEADER {
+        return Err(format!(
+            "the header claims to have {length} bytes, but {rest} bytes follow; the file is truncated, or not a safetensors file"
+        ));
     }
+    let mut header = Vec::new();
+    stream.reader.by_ref().take(length).read_to_end(&mut header).map_err(unreadable)?;
+    Ok(header)
 }
 
-fn read_tensor<'a>(
-    document: Document<'a>,
-    raw: &'a RawValue,
-    place: &str,
-    data: &[u8],
-) -> Result<(Range<usize>, ArrayD<f64>), ReadError> {
-    let info: Info = document.value(raw, Some(place))?;
-    let fail = |reason: String| ReadError::at(document.file, place, reason);
-    let dtype = number_type(&info.dtype).map_err(fail)?;
-    let [start, end] = info.data_offsets;
-    let bytes = data.get(start..end).ok_or_else(|| {
-        fail(format!(
-            "its bytes are said to be {start} to {end}, but the file has {} bytes of data; the file is truncated or damaged",
-            data.len()
-        ))
-    })?;
-    let expected = dtype::count(&info.shape).and_then(|n| n.checked_mul(dtype.size()));
-    if expected != Some(bytes.len()) {
-        return Err(fail(format!(
-            "the shape {} of {} does not take the {} bytes that it is given; the file is damaged",
-            show_shape(&info.shape),
-            info.dtype,
-            bytes.len()
-        )));
+/// Where the bytes of the tensors are.
+struct Data {
+    start: u64,
+    length: u64,
+}
+
+impl Data {
+    /// The type of the numbers of a tensor whose bytes are there and as many as its shape needs.
+    fn check(&self, info: &Info) -> Result<Dtype, String> {
+        let dtype = number_type(&info.dtype)?;
+        let [start, end] = info.data_offsets;
+        if start > end || end > self.length {
+            return Err(format!(
+                "its bytes are said to be {start} to {end}, but the file has {} bytes of data; the file is truncated or damaged",
+                self.length
+            ));
+        }
+        let expected = dtype::count(&info.shape).and_then(|n| n.checked_mul(dtype.size()));
+        if expected.map(|n| n as u64) != Some(end - start) {
+            return Err(format!(
+                "the shape {} of {} does not take the {} bytes that it is given; the file is damaged",
+                show_shape(&info.shape),
+                info.dtype,
+                end - start
+            ));
+        }
+        Ok(dtype)
     }
-    let values = dtype.decode(bytes, false).map_err(fail)?;
-    let tensor = ArrayD::from_shape_vec(IxDyn(&info.shape), values);
-    Ok((start..end, tensor.map_err(|error| fail(error.to_string()))?))
+
+    /// The numbers of a tensor.
+    fn read(
+        &self,
+        stream: &mut Stream<'_>,
+        info: &Info,
+        dtype: Dtype,
+        budget: &mut Budget,
+    ) -> Result<ArrayD<f64>, String> {
+        let count = info.shape.iter().product();
+        budget.take(count)?;
+        let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+        let place = SeekFrom::Start(self.start + info.data_offsets[0]);
+        stream.reader.seek(place).map_err(unreadable)?;
+        let values =
+            dtype.read(&mut stream.reader, count, false).map_err(|broken| match broken {
+                Broken::Value(reason) => reason,
+                Broken::Unreadable(error) => unreadable(error),
+                Broken::Short(_) => "the file is shorter than when it was opened".to_owned(),
+            })?;
+        ArrayD::from_shape_vec(IxDyn(&info.shape), values).map_err(|error| error.to_string())
+    }
 }
 
 fn number_type(name: &str) -> Result<Dtype, String> {
@@ -125,7 +158,7 @@ fn number_type(name: &str) -> Result<Dtype, String> {
 }
 
 /// Checks that the tensors take all of the data, each byte once.
-fn check_cover(mut ranges: Vec<(Range<usize>, String)>, length: usize) -> Result<(), String> {
+fn check_cover(mut ranges: Vec<(Range<u64>, String)>, length: u64) -> Result<(), String> {
     ranges.sort_by_key(|(range, _)| (range.start, range.end));
     let mut end = 0;
     for (range, name) in &ranges {

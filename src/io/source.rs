@@ -1,7 +1,7 @@
 //! Which files make up a model.
 
-use std::fs;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use super::error::ReadError;
@@ -32,11 +32,29 @@ pub struct Input {
     pub bytes: Vec<u8>,
 }
 
+/// A file that is read in pieces, so that its arrays need not be in memory twice.
+pub struct Stream<'a> {
+    /// The file as messages name it.
+    pub file: String,
+    /// The model's name unless the file gives one.
+    pub name: String,
+    /// The number of bytes.
+    pub length: u64,
+    /// The contents, from the beginning.
+    pub reader: Box<dyn Contents + 'a>,
+}
+
+/// What can be read at any place.
+pub trait Contents: Read + Seek {}
+
+impl<T: Read + Seek> Contents for T {}
+
 impl Input {
-    /// The same input with other contents.
-    pub(super) fn with_bytes(&self, bytes: Vec<u8>) -> Input {
-        let (file, name, folder) = (self.file.clone(), self.name.clone(), self.folder.clone());
-        Input { file, name, folder, bytes }
+    /// The contents as a stream.
+    pub(super) fn stream(&self) -> Stream<'_> {
+        let reader = Box::new(Cursor::new(self.bytes.as_slice()));
+        let (file, name) = (self.file.clone(), self.name.clone());
+        Stream { file, name, length: self.bytes.len() as u64, reader }
     }
 }
 
@@ -121,6 +139,23 @@ pub fn load(path: &Path) -> Result<Input, ReadError> {
     let name = Source::File(path.to_owned()).name();
     let folder = Some(path.parent().map(Path::to_owned).unwrap_or_default());
     not_empty(Input { file, name, folder, bytes })
+}
+
+/// Opens a regular file that is not empty; `None` for what is none (a pipe), which can only be read as a
+/// whole.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn open(path: &Path) -> Result<Option<Stream<'static>>, ReadError> {
+    let reader = File::open(path).map_err(|error| cannot_read(path, &error))?;
+    let metadata = reader.metadata().map_err(|error| cannot_read(path, &error))?;
+    if !metadata.is_file() || metadata.len() == 0 {
+        return Ok(None);
+    }
+    let file = path.display().to_string();
+    let name = Source::File(path.to_owned()).name();
+    let reader = Box::new(BufReader::new(reader));
+    Ok(Some(Stream { file, name, length: metadata.len(), reader }))
 }
 
 /// Reads the standard input as a whole.

@@ -62,6 +62,14 @@ pub struct Entry {
     pub tensor: ArrayD<f64>,
 }
 
+/// The weight of a dense layer, outputs x inputs.
+struct Weight {
+    name: String,
+    matrix: Array2<f64>,
+    /// What the tensors of its layer are for the network.
+    origins: Vec<Origin>,
+}
+
 impl Entry {
     /// What the tensor is for the network.
     pub fn origin(&self, layout: Layout) -> Origin {
@@ -166,9 +174,11 @@ impl StateDict {
     ) -> Result<Network, ReadError> {
         let mut notes = std::mem::take(&mut self.notes);
         let mut weights = Vec::with_capacity(self.groups.len());
-        for group in &self.groups {
+        let mut groups = std::mem::take(&mut self.groups);
+        for group in &mut groups {
             weights.push(self.weight(group, layout)?);
         }
+        self.groups = groups;
         if self.groups.iter().any(|group| group.get("kernel").is_some()) {
             notes.push("kernels are taken as inputs x outputs, as Keras stores them".to_owned());
         }
@@ -176,9 +186,9 @@ impl StateDict {
             notes.push(self.find_order(&mut weights)?);
         }
         self.check_chain(&weights)?;
-        let input_shape = weights.first().map(|(_, w)| vec![w.ncols()]).unwrap_or_default();
+        let input_shape = weights.first().map(|w| vec![w.matrix.ncols()]).unwrap_or_default();
         let mut nodes: Vec<Node> = Vec::with_capacity(2 * weights.len());
-        for (group, (name, weight)) in self.groups.iter().zip(weights) {
+        for (group, Weight { name, matrix: weight, origins }) in self.groups.iter().zip(weights) {
             if !nodes.is_empty() {
                 let index = nodes.len();
                 let layer: Arc<dyn Layer> = Arc::new(activation.clone());
@@ -190,7 +200,6 @@ impl StateDict {
             })?;
             let inputs = vec![nodes.len()];
             let name = node_name(group, &name);
-            let origins = group.entries.iter().map(|entry| entry.origin(layout)).collect();
             nodes.push(Node { name, layer: Arc::new(dense), inputs, origins });
         }
         let network = Network { name: self.name, input_shape, nodes, notes };
@@ -198,23 +207,24 @@ impl StateDict {
         Ok(network)
     }
 
-    /// The name and the matrix of a dense layer's weight, outputs x inputs.
-    fn weight(&self, group: &Group, layout: Layout) -> Result<(String, Array2<f64>), ReadError> {
-        let kernel = group.get("kernel");
-        let Some(entry) = kernel.or_else(|| group.get("weight")) else {
+    /// The weight of a dense layer, which is moved out of the group: it may be large.
+    fn weight(&self, group: &mut Group, layout: Layout) -> Result<Weight, ReadError> {
+        let origins = group.entries.iter().map(|entry| entry.origin(layout)).collect();
+        let has_kernel = group.get("kernel").is_some();
+        let role = if has_kernel { "kernel" } else { "weight" };
+        let Some(entry) = group.entries.iter_mut().find(|entry| entry.role == role) else {
             let reason = "has no weight; check the names of the tensors";
             return Err(ReadError::at(&self.file, format!("layer {}", group.label), reason));
         };
-        let matrix = entry.tensor.clone().into_dimensionality::<Ix2>().map_err(|_| {
-            let reason = format!(
-                "found shape {}, expected a matrix (outputs x inputs)",
-                show_shape(entry.tensor.shape())
-            );
+        let shape = show_shape(entry.tensor.shape());
+        let matrix = std::mem::take(&mut entry.tensor).into_dimensionality::<Ix2>();
+        let matrix = matrix.map_err(|_| {
+            let reason = format!("found shape {shape}, expected a matrix (outputs x inputs)");
             ReadError::at(&self.file, format!("tensor {}", entry.name), reason)
         })?;
-        let transposed = kernel.is_some() || layout == Layout::InOut;
+        let transposed = has_kernel || layout == Layout::InOut;
         let matrix = if transposed { matrix.t().as_standard_layout().into_owned() } else { matrix };
-        Ok((entry.name.clone(), matrix))
+        Ok(Weight { name: entry.name.clone(), matrix, origins })
     }
 
     /// The bias of a layer with `rows` outputs: a vector, or a matrix with one row or column.
@@ -231,13 +241,21 @@ impl StateDict {
     }
 
     /// Puts the layers into the only order in which they chain, and says so.
-    fn find_order(
-        &mut self,
-        weights: &mut Vec<(String, Array2<f64>)>,
-    ) -> Result<String, ReadError> {
-        let shapes: Vec<(usize, usize)> = weights.iter().map(|(_, w)| w.dim()).collect();
+    fn find_order(&mut self, weights: &mut Vec<Weight>) -> Result<String, ReadError> {
+        let shapes: Vec<(usize, usize)> = weights.iter().map(|w| w.matrix.dim()).collect();
         let Some(order) = order::only_chain(&shapes) else {
-            let names: Vec<&str> = weights.iter().map(|(name, _)| name.as_str()).collect();
+            // The draft shows the shapes as they are in the file.
+            for (group, weight) in self.groups.iter_mut().zip(weights.iter_mut()) {
+                let entry = group.entries.iter_mut().find(|entry| entry.name == weight.name);
+                let in_file = weight.origins.iter().find(|o| o.name.as_ref() == Some(&weight.name));
+                let matrix = std::mem::take(&mut weight.matrix);
+                let is_turned = in_file.is_some_and(|origin| origin.transposed);
+                let matrix = if is_turned { matrix.reversed_axes() } else { matrix };
+                if let Some(entry) = entry {
+                    entry.tensor = matrix.into_dyn();
+                }
+            }
+            let names: Vec<&str> = weights.iter().map(|w| w.name.as_str()).collect();
             let reason = format!(
                 "the file does not keep the order of the layers, and neither their names nor their shapes determine it ({}); give the order with --arch FILE, for example\n{}",
                 some_of(&names),
@@ -255,9 +273,13 @@ impl StateDict {
         Ok(format!("order of the layers, from their shapes: {}", labels.join(", ")))
     }
 
-    fn check_chain(&self, weights: &[(String, Array2<f64>)]) -> Result<(), ReadError> {
+    fn check_chain(&self, weights: &[Weight]) -> Result<(), ReadError> {
         for pair in weights.windows(2) {
-            let [(first, a), (second, b)] = pair else { continue };
+            let [Weight { name: first, matrix: a, .. }, Weight { name: second, matrix: b, .. }] =
+                pair
+            else {
+                continue;
+            };
             if a.nrows() == b.ncols() {
                 continue;
             }
@@ -269,7 +291,7 @@ impl StateDict {
                 a.nrows()
             );
             let transposed = weights.windows(2).all(|pair| match pair {
-                [(_, a), (_, b)] => a.ncols() == b.nrows(),
+                [a, b] => a.matrix.ncols() == b.matrix.nrows(),
                 _ => true,
             });
             reason.push_str(if transposed {

@@ -5,6 +5,8 @@
 //! that is needed after it (the shortcut of a residual block) passes through as neurons whose slope
 //! is 1.
 
+use std::sync::Arc;
+
 use super::layers::{AffineMap, Lowered};
 use super::linear_map::LinearMap;
 use super::slopes::{Diagonal, Slopes, Windows};
@@ -87,6 +89,25 @@ impl Network {
     pub fn lower(&self) -> Result<LoweredNetwork, LayerError> {
         let (shapes, layers) = self.lowered_layers()?;
         Ok(Lowering::new(self, &shapes, &layers).run())
+    }
+
+    /// [`Network::lower`] for a network that is not needed any more: the tensors of a layer are given up as
+    /// soon as it is lowered, so that of all but one layer there is one copy at a time.
+    ///
+    /// # Errors
+    /// As [`Network::lower`].
+    pub fn into_lowered(mut self) -> Result<LoweredNetwork, LayerError> {
+        let shapes = self.shapes()?;
+        let mut layers = Vec::with_capacity(self.nodes.len());
+        for index in 0..self.nodes.len() {
+            let node = &self.nodes[index];
+            let inputs: Vec<Vec<usize>> = node.inputs.iter().map(|&i| shapes[i].clone()).collect();
+            let lowered = node.layer.lower(&inputs);
+            layers.push(lowered.map_err(|reason| self.error(index, reason))?);
+            // From here on only the places of the nodes are looked at.
+            self.nodes[index].layer = Arc::new(Activation::Identity);
+        }
+        Ok(Lowering::new(&self, &shapes, &layers).run())
     }
 
     /// The shapes of all values, and each layer on its own.

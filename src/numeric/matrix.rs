@@ -38,11 +38,16 @@ const LARGEST_WRITTEN: usize = 1 << 22;
 impl Matrix {
     /// A dense matrix.
     pub fn dense(entries: Array2<f64>) -> Matrix {
+        Matrix::shared(entries.into_shared())
+    }
+
+    /// A dense matrix whose entries are shared.
+    pub fn shared(entries: ArcArray2<f64>) -> Matrix {
         let grid = match entries.as_slice_memory_order() {
             Some(slice) => Grid::of_slice(slice),
             None => Grid::of(entries.iter()),
         };
-        Matrix { entries: Entries::Dense(entries.into_shared()), grid, parts: Vec::new() }
+        Matrix { entries: Entries::Dense(entries), grid, parts: Vec::new() }
     }
 
     /// A sparse matrix.

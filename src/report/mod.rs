@@ -45,6 +45,17 @@ pub struct NormReport {
     pub refused: Vec<(&'static str, String)>,
 }
 
+/// Why a model or a bound is missing after the user has asked for an end.
+pub const INTERRUPTED: &str = "not begun before the interruption";
+
+impl Report {
+    /// Whether an interruption left out a bound that was asked for.
+    pub fn is_interrupted(&self) -> bool {
+        let mut refused = self.norms.iter().flat_map(|norm| &norm.refused);
+        refused.any(|(_, reason)| reason == INTERRUPTED)
+    }
+}
+
 impl NormReport {
     /// The least upper bound that holds.
     pub fn best(&self) -> Option<&Certificate> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayD, Ix1, Ix2};
+use ndarray::{ArcArray2, Array1, Array2, ArrayD, Ix1, Ix2};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,7 +21,8 @@ pub const TYPE: LayerType =
 /// `y = W x + b` for a vector `x`; the weight `W` has shape outputs x inputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dense {
-    weight: Array2<f64>,
+    /// Shared with the map that the layer is.
+    weight: ArcArray2<f64>,
     bias: Array1<f64>,
 }
 
@@ -82,11 +83,11 @@ impl Dense {
             );
             return Err(TensorError::new("bias", reason));
         }
-        Ok(Dense { weight, bias })
+        Ok(Dense { weight: weight.into_shared(), bias })
     }
 
     /// The weight, outputs x inputs.
-    pub fn weight(&self) -> &Array2<f64> {
+    pub fn weight(&self) -> &ArcArray2<f64> {
         &self.weight
     }
 
@@ -124,7 +125,7 @@ impl Layer for Dense {
 
     fn lower(&self, _: &[Vec<usize>]) -> Result<Lowered, String> {
         Ok(Lowered::Affine(AffineMap {
-            linear: LinearMap::new(Matrix::dense(self.weight.clone())),
+            linear: LinearMap::new(Matrix::shared(self.weight.clone())),
             bias: self.bias.iter().map(|&b| Interval::point(b)).collect(),
         }))
     }
@@ -141,7 +142,7 @@ impl Layer for Dense {
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "type": TYPE.name,
-            "weight": to_json(&self.weight.clone().into_dyn()),
+            "weight": to_json(&self.weight.to_owned().into_dyn()),
             "bias": to_json(&self.bias.clone().into_dyn()),
         })
     }

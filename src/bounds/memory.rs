@@ -1,0 +1,201 @@
+//! How much memory a bound takes: estimates from the shapes of a chain, before any work.
+//!
+//! An estimate is a sum over the arrays that exist at the same time in the largest step of a computation.
+//! It is meant to be above what is measured and below three times of it where arrays decide (see
+//! `tests/scale.rs`): sums of scratch space are rounded up, and what is shared is counted once. What a
+//! search keeps in its queue grows with the time that it is given and is not part of it.
+
+use super::problem::Oriented;
+use super::{Bound, Problem, Refusal, streamed};
+use crate::network::{Chain, LinearMap, Network, size};
+use crate::numeric::{Matrix, Norm};
+
+/// The program itself, with its threads.
+const PROGRAM: f64 = 24e6;
+
+/// Checks that a bound in a norm fits into the limit of the memory, with the network and what other
+/// bounds have left for it.
+///
+/// # Errors
+/// A refusal with the estimate where it does not.
+pub fn check(bound: &dyn Bound, problem: &Problem, norm: Norm) -> Result<(), Refusal> {
+    fits(bound.name(), bound.memory(problem, norm), problem, norm)
+}
+
+/// The same for the search of a lower bound, see [`super::lower`].
+///
+/// # Errors
+/// As [`check`].
+pub fn check_lower(problem: &Problem, norms: &[Norm]) -> Result<(), Refusal> {
+    let needed = norms.iter().map(|&norm| lower(problem.chain(), norm)).fold(0.0, f64::max);
+    fits("the search of a lower bound", needed, problem, norms.first().copied().unwrap_or(Norm::L2))
+}
+
+/// What the process takes in all while it computes a bound.
+pub fn of(bound: &dyn Bound, problem: &Problem, norm: Norm) -> f64 {
+    PROGRAM + held(problem) + bound.memory(problem, norm)
+}
+
+/// What the process takes in all while it brings a network into the form that is bounded.
+pub fn of_lowering(network: &Network) -> f64 {
+    PROGRAM + lowering(network)
+}
+
+fn fits(name: &str, needed: f64, problem: &Problem, norm: Norm) -> Result<(), Refusal> {
+    let (needed, limit) = (PROGRAM + held(problem) + needed, problem.options().ceiling);
+    if needed <= limit as f64 {
+        return Ok(());
+    }
+    Err(Refusal(format!(
+        "{name} in {norm} needs about {}, above the limit of {}; leave it out, or raise --memory-limit",
+        show(needed),
+        show(limit as f64)
+    )))
+}
+
+/// Checks that a network can be brought into the form that is bounded, while its own tensors exist.
+///
+/// # Errors
+/// A refusal with the estimate where it cannot.
+pub fn check_lowering(network: &Network, limit: usize) -> Result<(), Refusal> {
+    let needed = of_lowering(network);
+    if needed <= limit as f64 {
+        return Ok(());
+    }
+    Err(Refusal(format!(
+        "the layers need about {}, above the limit of {}; raise --memory-limit",
+        show(needed),
+        show(limit as f64)
+    )))
+}
+
+/// A number of bytes as messages show it.
+pub fn show(bytes: f64) -> String {
+    let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let unit = units.iter().find(|(_, unit)| bytes >= *unit as f64);
+    unit.map_or(format!("{bytes:.0} bytes"), |(name, unit)| {
+        format!("{:.1} {name}", bytes / *unit as f64)
+    })
+}
+
+/// The tensors, which the maps take the place of one by one; a map has up to two more copies on the way. A
+/// convolution is written out, at 24 bytes for each entry and once more on the way, unless it is too large
+/// for that.
+fn lowering(network: &Network) -> f64 {
+    const WRITTEN: f64 = 4.2e6;
+    let tensors = 8.0 * network.parameters() as f64;
+    let shapes = network.shapes().unwrap_or_default();
+    let (mut written, mut largest) = (0.0, 0.0f64);
+    for (node, shape) in network.nodes.iter().zip(shapes.iter().skip(1)) {
+        let parameters = node.layer.parameters() as f64;
+        let bytes = if node.layer.kind().contains("conv") {
+            let places = size(shape) as f64 / shape.first().map_or(1.0, |&n| n.max(1) as f64);
+            let bytes = 48.0 * (parameters * places).min(WRITTEN);
+            written += bytes;
+            bytes
+        } else {
+            8.0 * parameters
+        };
+        largest = largest.max(bytes);
+    }
+    tensors + written + 2.0 * largest
+}
+
+/// The maps of the chain, and products that an earlier bound has made.
+fn held(problem: &Problem) -> f64 {
+    let of = |m: &LinearMap| m.matrix.bytes() + m.radius.as_ref().map_or(0, Matrix::bytes);
+    let maps = problem.chain().maps().iter().map(of).sum::<usize>() as f64;
+    maps + if problem.has_products() { problem.products_bytes() as f64 } else { 0.0 }
+}
+
+/// The products of the maps, where no bound has made them yet, with one more on the way.
+pub fn products(problem: &Problem) -> f64 {
+    let all = if problem.has_products() { 0 } else { problem.products_bytes() };
+    all as f64 + problem.chain().maps().iter().map(map_bytes).fold(0.0, f64::max)
+}
+
+/// The products where they are kept, or `must` be; otherwise the rows that go down together: before and
+/// behind a layer, and what a convolution gathers from them.
+pub fn products_or_rows(problem: &Problem, must: bool) -> f64 {
+    if must || problem.keeps_products() {
+        return products(problem);
+    }
+    let widest = problem.chain().maps().iter().map(|m| m.rows().max(m.columns())).max();
+    4.0 * 8.0 * (widest.unwrap_or(0) * streamed::BLOCK) as f64
+}
+
+fn map_bytes(map: &LinearMap) -> f64 {
+    map.matrix.bytes() as f64
+}
+
+/// The norm of a dense matrix. In l2: its scaled copy, the Gram matrix, that matrix shifted, its factor,
+/// the residual, and the scratch space of the factorisation, with the smaller side `k`.
+pub fn dense_norm(rows: usize, columns: usize, norm: Norm) -> f64 {
+    let (m, n) = (rows as f64, columns as f64);
+    match norm {
+        Norm::L1 | Norm::Linf => 32.0 * (m + n),
+        Norm::L2 => {
+            let k = m.min(n);
+            8.0 * (2.0 * m * n + 6.0 * k * k + 64.0 * k)
+        }
+    }
+}
+
+/// The norm of a map. Sparse matrices have no Gram matrix of more than 2500 rows.
+pub fn map_norm(map: &LinearMap, norm: Norm) -> f64 {
+    const SIDE: usize = 2500;
+    let magnitude = if map.radius.is_some() { 3.0 * map_bytes(map) } else { 0.0 };
+    let (rows, columns) = (map.rows(), map.columns());
+    magnitude
+        + match (map.matrix.as_dense(), norm) {
+            (Some(_), _) | (None, Norm::L1 | Norm::Linf) => dense_norm(rows, columns, norm),
+            (None, Norm::L2) => 2.0 * map_bytes(map) + dense_norm(rows.min(SIDE), SIDE, norm),
+        }
+}
+
+/// A block of columns that goes through the chain, with as many blocks beside it as `copies` says for each
+/// state, the matrix that is applied to several columns once more, and the norm of what comes out.
+pub fn pushed(oriented: &Oriented<'_>, norm: Norm, columns: usize, copies: f64) -> f64 {
+    let chain = oriented.chain;
+    let widths = chain.maps().iter().map(|m| m.rows() as f64).sum::<f64>() + chain.inputs() as f64;
+    let blocks = 8.0 * widths * columns as f64 * copies;
+    if oriented.sums_rows(norm) {
+        return blocks;
+    }
+    let (rows, inputs) = (chain.outputs(), chain.inputs());
+    let dense = |m: &LinearMap| m.matrix.as_dense().map_or(0.0, |a| 8.0 * a.len() as f64);
+    let applied = chain.maps().iter().map(dense).fold(0.0, f64::max);
+    blocks + applied + 8.0 * rows as f64 * inputs as f64 + dense_norm(rows, inputs, norm)
+}
+
+/// The columns that go through the chain at once, see [`Oriented::pushed`].
+pub fn columns(oriented: &Oriented<'_>, norm: Norm) -> usize {
+    oriented.start_columns(norm).min(256)
+}
+
+/// Several Jacobians for each thread, and one with bounds of its errors, which is verified.
+fn lower(chain: &Chain, norm: Norm) -> f64 {
+    let (inputs, outputs) = (chain.inputs(), chain.outputs());
+    let dense = |m: &LinearMap| 8.0 * m.rows() as f64 * m.columns() as f64;
+    let last = dense(&chain.maps()[chain.depth()]);
+    let widest = chain.maps().iter().map(LinearMap::columns).max().unwrap_or(0) as f64;
+    let block = 8.0 * widest * outputs as f64;
+    let applied = chain.maps().iter().filter(|m| m.matrix.as_dense().is_some()).map(dense);
+    let threads = rayon::current_num_threads() as f64;
+    let copied = if outputs > 1 { applied.fold(0.0, f64::max) } else { 0.0 };
+    // The samples and their searches; then the verification of one.
+    let points = threads * 8.0 * (4.0 * block + outputs as f64 * outputs as f64) / 8.0;
+    let samples = 8.0 * 2000.0 * inputs as f64;
+    samples + points.max(2.0 * last + 6.0 * block + copied) + dense_norm(inputs, outputs, norm)
+}
+
+/// Parts of a search that are split side by side, each with its slopes, dense matrices and a
+/// relaxation.
+pub fn search(chain: &Chain) -> f64 {
+    let weights: f64 = chain.maps().iter().map(|m| m.rows() as f64 * m.columns() as f64).sum();
+    let widest = chain.maps().iter().map(LinearMap::columns).max().unwrap_or(0) as f64;
+    let neurons = (chain.neurons() + chain.outputs()) as f64;
+    let threads = rayon::current_num_threads() as f64;
+    8.0 * (4.0 * weights
+        + threads * (6.0 * (weights + neurons * widest) + 16.0 * neurons * neurons))
+}

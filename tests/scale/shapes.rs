@@ -1,0 +1,148 @@
+//! A thousand layers, a hundred thousand neurons in one layer, one neuron, no neuron.
+
+use crate::dense;
+use crate::program::{Folder, failure, json, stdout};
+
+/// The report of the default bounds in a norm.
+fn report(network: &str, norm: &str, options: &[&str]) -> serde_json::Value {
+    let folder = Folder::new();
+    folder.write("m.json", network);
+    let call = ["compute", "m.json", "--norm", norm, "--format", "json"];
+    let report = json(&stdout(folder.run(&[&call[..], options].concat())));
+    report["reports"][0].clone()
+}
+
+fn upper(report: &serde_json::Value, id: &str) -> f64 {
+    let bounds = report["bounds"].as_array().expect("bounds");
+    let bound = bounds.iter().find(|bound| bound["id"] == id);
+    bound.unwrap_or_else(|| panic!("{id}: {report}"))["upper"].as_f64().expect("a number")
+}
+
+/// Whether a bound is `exact` but for rounding upwards.
+fn assert_tight(report: &serde_json::Value, id: &str, exact: f64) {
+    let upper = upper(report, id);
+    assert!(exact <= upper && upper <= exact * (1.0 + 1e-9), "{id}: {upper}, exact {exact}");
+}
+
+/// What was left out says why.
+fn assert_explained(report: &serde_json::Value) {
+    for refused in report["refused"].as_array().into_iter().flatten() {
+        assert!(refused["reason"].as_str().is_some_and(|reason| reason.len() > 20), "{refused}");
+    }
+}
+
+#[test]
+fn a_thousand_layers_of_one_neuron() {
+    // x -> max(0, max(0, ... 2 x / 2 ...)): the slopes are 2 and 1/2 in turn, so the product of the layers
+    // is 1, every product of consecutive layers is 1/2, 1 or 2, and L = 1 where x > 0.
+    let network = dense(&[1; 1002], |r, _, _| if r % 2 == 0 { 2.0 } else { 0.5 });
+    for norm in ["l1", "l2", "linf"] {
+        let report = report(&network, norm, &["--bounds", "k_star,k1,k3,k5,k4"]);
+        // With one neuron in each layer all cuts give the same: K5 = K3 = K1 = K* = the product.
+        for id in ["k_star", "k1", "k3", "k5"] {
+            assert_tight(&report, id, 1.0);
+        }
+        assert_eq!(report["lower"].as_f64(), Some(1.0));
+        assert!(report["refused"][0]["reason"].to_string().contains("2^1000 subsets"));
+    }
+}
+
+#[test]
+fn a_thousand_layers_of_three_neurons() {
+    // Permutations of three neurons: every product is a permutation, of norm 1 in every norm.
+    let network = dense(&[3; 1002], |r, i, j| f64::from((i + r) % 3 == j));
+    for norm in ["l1", "l2", "linf"] {
+        let report = report(&network, norm, &["--bounds", "k_star,k1,k3,k5"]);
+        for id in ["k_star", "k1", "k3"] {
+            assert_tight(&report, id, 1.0);
+        }
+        // The path of every neuron is its own, so nothing but the permutation is left of the sum.
+        assert_tight(&report, "k5", 1.0);
+        assert_eq!(report["lower"].as_f64(), Some(1.0));
+    }
+}
+
+#[test]
+fn the_default_bounds_of_a_thousand_layers_say_what_is_left_out() {
+    let network = dense(&[1; 1002], |_, _, _| 1.0);
+    let report = report(&network, "l2", &[]);
+    assert_tight(&report, "k5", 1.0);
+    assert_explained(&report);
+}
+
+#[test]
+fn a_hundred_thousand_neurons_in_one_layer() {
+    const WIDE: usize = 100_000;
+    // f(x) = sum_k a_k relu(b_k x) with b_k = +-1 and a_k = 1 + k mod 4, a quarter of a million in all. With
+    // as many b_k of either sign for each a_k, L = 125,000 is the slope on either side, and the other bounds
+    // sum up differently:
+    //   K* = ||a|| ||b||: in linf ||a||_1 * 1, in l1 max a * ||b||_1, in l2 |a| |b|;
+    //   K3 = sum |a_k| |b_k| = 250,000, and so is K* in linf;
+    //   W_1 W_0 = sum a_k b_k = 0, so K5 = K4 = K3 / 2 and K1 = K* / 2.
+    let sign = |k: usize| if k / 4 % 2 == 0 { 1.0 } else { -1.0 };
+    let value = |k: usize| (1 + k % 4) as f64;
+    let network = dense(&[1, WIDE, 1], |r, i, j| if r == 0 { sign(i) } else { value(j) });
+    let total = 250_000.0;
+    // |a|^2 = 25,000 (1 + 4 + 9 + 16) and |b|^2 = 100,000.
+    let euclidean = (25_000.0f64 * 30.0).sqrt() * 100_000f64.sqrt();
+    for (norm, k_star) in [("linf", total), ("l1", 4.0 * WIDE as f64), ("l2", euclidean)] {
+        let report = report(&network, norm, &[]);
+        assert_tight(&report, "k_star", k_star);
+        assert_tight(&report, "k1", k_star / 2.0);
+        assert_tight(&report, "k3", total);
+        assert_tight(&report, "k4", total / 2.0);
+        assert_tight(&report, "k5", total / 2.0);
+        assert_eq!(report["lower"].as_f64(), Some(total / 2.0));
+        assert_explained(&report);
+    }
+}
+
+#[test]
+fn networks_of_one_layer_have_their_norm() {
+    // [[3, -4], [0, 5]]: row sums 7 and 5, column sums 3 and 9; the singular values are sqrt(45) and sqrt(5).
+    let weights = [[3.0, -4.0], [0.0, 5.0]];
+    let network = dense(&[2, 2], |_, i, j| weights[i][j]);
+    for (norm, exact) in [("linf", 7.0), ("l1", 9.0), ("l2", 45f64.sqrt())] {
+        let report = report(&network, norm, &["--bounds", "all"]);
+        for id in ["k_star", "k1", "k2", "k3", "k4", "k5", "k", "l"] {
+            if norm == "l2" && ["k3", "k4", "k5"].contains(&id) {
+                // || |W| ||_2, as |W| = [[3, 4], [0, 5]] has the same singular values up to signs.
+                assert_tight(&report, id, 45f64.sqrt());
+            } else {
+                assert_tight(&report, id, exact);
+            }
+        }
+        assert_explained(&report);
+    }
+}
+
+#[test]
+fn networks_of_width_one() {
+    // x -> -3 relu(2 relu(-x)): L = 6.
+    let values = [-1.0, 2.0, -3.0];
+    let network = dense(&[1, 1, 1, 1], |r, _, _| values[r]);
+    for norm in ["l1", "l2", "linf"] {
+        let report = report(&network, norm, &["--bounds", "all"]);
+        for bound in report["bounds"].as_array().expect("bounds") {
+            let upper = bound["upper"].as_f64().expect("a number");
+            assert!((6.0..=6.0 * (1.0 + 1e-6)).contains(&upper), "{bound}");
+        }
+        assert_eq!(report["lower"].as_f64(), Some(6.0));
+    }
+}
+
+#[test]
+fn empty_hidden_layers_are_refused_with_their_place() {
+    let folder = Folder::new();
+    folder.write(
+        "m.json",
+        r#"{"format": "lipbound-network/1", "input_shape": [2], "layers": [
+            {"type": "dense", "name": "none", "weight": []}, {"type": "relu"},
+            {"type": "dense", "weight": [[]], "bias": [1]}]}"#,
+    );
+    let error = failure(folder.run(&["compute", "m.json"]));
+    assert!(error.starts_with("error: m.json: layers[0] (none)"), "{error}");
+    folder.write("s.json", r#"{"weights": [[], [[]]]}"#);
+    let error = failure(folder.run(&["compute", "s.json"]));
+    assert!(error.starts_with("error: s.json: "), "{error}");
+}
