@@ -64,12 +64,6 @@ fn a_larger_network_with_the_search_for_a_lower_bound() {
     let bounds = "k_star,k1,k3,k4,k5";
     assert_same(&["compute", &model, "--norm", "linf", "--bounds", bounds, "--format", "json"]);
     assert_same(&["compute", &model, "--norm", "l2", "--bounds", "k1", "--format", "table"]);
-    // Searches that are stopped after a number of parts, in several waves.
-    let limits = ["--node-limit", "40", "--no-lower", "--format", "json"];
-    let search = ["compute", &model, "--bounds", "k,l", "--norm", "linf", "--outputs", "3"];
-    assert_same(&[&search[..], &limits].concat());
-    let near = ["--center", "0.5", "--radius", "0.001"];
-    assert_same(&[&search[..], &limits, &near].concat());
 }
 
 #[test]
