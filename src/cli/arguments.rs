@@ -26,8 +26,8 @@ Examples:
   lipbound inspect model.npz
   lipbound explain k5
 
-Exit status: 0 success, 1 a check failed, 2 an error or an interruption that left
-something out, 130 or 143 ended by a second SIGINT or SIGTERM.";
+Exit status: 0 success, 1 a check failed, 2 an error or an interruption that
+left something out, 130 or 143 ended by a second SIGINT or SIGTERM.";
 
 /// Certified Lipschitz bounds of neural networks.
 ///

@@ -33,7 +33,7 @@ const LONGEST_HEADER: u64 = 100_000_000;
 struct Info {
     dtype: String,
     shape: Vec<usize>,
-    data_offsets: [u64; 2],
+    data_offsets: [usize; 2],
 }
 
 fn read(stream: &mut Stream<'_>, options: &ReadOptions) -> Result<Network, ReadError> {
@@ -53,7 +53,7 @@ fn read(stream: &mut Stream<'_>, options: &ReadOptions) -> Result<Network, ReadE
         let info: Info = document.value(raw, Some(&place))?;
         let fail = |reason: String| ReadError::at(&header.file, &place, reason);
         let dtype = data.check(&info).map_err(fail)?;
-        let [start, end] = info.data_offsets;
+        let [start, end] = info.data_offsets.map(|place| place as u64);
         let tensor = data.read(stream, &info, dtype, &mut budget).map_err(fail)?;
         ranges.push((start..end, key.to_owned()));
         tensors.push((key.to_owned(), tensor));
@@ -92,7 +92,7 @@ impl Data {
     /// The type of the numbers of a tensor whose bytes are there and as many as its shape needs.
     fn check(&self, info: &Info) -> Result<Dtype, String> {
         let dtype = number_type(&info.dtype)?;
-        let [start, end] = info.data_offsets;
+        let [start, end] = info.data_offsets.map(|place| place as u64);
         if start > end || end > self.length {
             return Err(format!(
                 "its bytes are said to be {start} to {end}, but the file has {} bytes of data; the file is truncated or damaged",
@@ -122,7 +122,7 @@ impl Data {
         let count = info.shape.iter().product();
         budget.take(count)?;
         let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-        let place = SeekFrom::Start(self.start + info.data_offsets[0]);
+        let place = SeekFrom::Start(self.start + info.data_offsets[0] as u64);
         stream.reader.seek(place).map_err(unreadable)?;
         let values =
             dtype.read(&mut stream.reader, count, false).map_err(|broken| match broken {

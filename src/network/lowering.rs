@@ -139,6 +139,8 @@ pub(super) struct Lowering<'a> {
     sizes: Vec<usize>,
     /// For each value, the number of stages before it.
     depths: Vec<usize>,
+    /// For each value, the number of stages behind which it is still needed as it is.
+    last_uses: Vec<usize>,
 }
 
 impl<'a> Lowering<'a> {
@@ -153,10 +155,26 @@ impl<'a> Lowering<'a> {
             // A pool and an activation cannot share a stage: the pools get the next one.
             depths.push(before + usize::from(is_nonlinear(layer)));
         }
-        let mut lowering =
-            Lowering { network, layers, sizes: shapes.iter().map(|s| size(s)).collect(), depths };
+        let sizes = shapes.iter().map(|s| size(s)).collect();
+        let mut lowering = Lowering { network, layers, sizes, depths, last_uses: Vec::new() };
         lowering.separate_pools();
+        lowering.last_uses = lowering.find_last_uses();
         lowering
+    }
+
+    /// The last use of each value: behind the stages before an affine layer, in the last of the stages
+    /// before a nonlinear one, which is then its own; the output is used behind all of them.
+    fn find_last_uses(&self) -> Vec<usize> {
+        let mut last = vec![0; self.sizes.len()];
+        for (i, node) in self.network.nodes.iter().enumerate() {
+            let stages = self.depths[i + 1] - usize::from(is_nonlinear(&self.layers[i]));
+            for &value in &node.inputs {
+                last[value] = last[value].max(stages);
+            }
+        }
+        let output = self.network.nodes.len();
+        last[output] = last[output].max(self.depths[output]);
+        last
     }
 
     /// Moves pools to later stages until no stage holds both a pool and an activation.
@@ -283,13 +301,7 @@ impl<'a> Lowering<'a> {
     /// Whether a value that exists after stage `depth` is used behind the next stage other than as
     /// an input of that stage.
     fn is_needed_after(&self, value: usize, depth: usize) -> bool {
-        let output = self.network.nodes.len();
-        value == output && self.depths[output] > depth
-            || self.network.nodes.iter().enumerate().any(|(i, node)| {
-                let at = self.depths[i + 1];
-                node.inputs.contains(&value)
-                    && (at > depth + 1 || at == depth + 1 && !is_nonlinear(&self.layers[i]))
-            })
+        self.last_uses[value] > depth
     }
 
     fn stage(&self, nonlinear: &[usize], passed: &[usize]) -> Stage {
