@@ -68,13 +68,13 @@ impl Bound for K {
         {
             let (lower, upper) = enumerate(chain, norm);
             return Ok(Certificate {
-                lower: Some(scale_down(lower, chain.exponent())),
+                lower: Some(scale_down(lower, chain.exponent()).max(0.0)),
                 guarantee: Guarantee::Enclosure,
                 ..Certificate::upper_bound(self.id(), norm, problem.scaled_up(upper))
             });
         }
         let outcome = search(problem, norm);
-        let lower = scale_down(outcome.lower, problem.chain().exponent());
+        let lower = scale_down(outcome.lower, problem.chain().exponent()).max(0.0);
         let upper = problem.scaled_up(outcome.upper);
         Ok(outcome.certificate(self.id(), norm, (lower, upper), problem.options()))
     }
