@@ -37,15 +37,21 @@ pub(super) fn first_entry(head: &[u8]) -> Option<&[u8]> {
 /// # Errors
 /// A damaged archive, or one with two files of the same name.
 pub(super) fn open(input: &Input) -> Result<ZipArchive<Cursor<&[u8]>>, ReadError> {
-    let archive = ZipArchive::new(Cursor::new(input.bytes.as_slice())).map_err(|error| {
+    let unreadable = |error: ZipError| {
         let reason = format!(
             "the zip archive cannot be read ({}); the file is truncated or damaged: write or download it again",
             explain(&error)
         );
         ReadError::new(&input.file, reason)
-    })?;
+    };
+    let mut archive = ZipArchive::new(Cursor::new(input.bytes.as_slice())).map_err(unreadable)?;
     if archive.has_duplicate_names() {
         let reason = "two files in the archive have the same name; write the file again";
+        return Err(ReadError::new(&input.file, reason));
+    }
+    // Otherwise a small archive could hold the same packed bytes over and over.
+    if archive.has_overlapping_files().map_err(unreadable)? {
+        let reason = "two files in the archive share bytes; write the file again";
         return Err(ReadError::new(&input.file, reason));
     }
     Ok(archive)

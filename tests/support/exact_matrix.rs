@@ -109,7 +109,7 @@ impl Exact {
     /// floating point; that they hold is checked without rounding.
     fn spectral_norm(&self) -> Enclosure {
         let Some(guess) = self.spectral_guess() else { return Enclosure::of(Dyadic::ZERO) };
-        for width in [-43, -36, -30, -20, -10, -2] {
+        for width in [-49, -46, -43, -36, -30, -20, -10, -2] {
             let step = guess.scaled(width);
             let (lower, upper) = (guess.minus(&step), guess.plus(&step));
             if self.spectral_norm_at_most(&upper) && !self.spectral_norm_at_most(&lower) {

@@ -1,5 +1,7 @@
 //! The bounds by their definitions, in exact arithmetic: sums over all 2^l subsets, and all 2^N slopes.
 
+use std::cell::OnceCell;
+
 use lipbound::network::{Chain, Slopes};
 use lipbound::numeric::Norm;
 use ndarray::Array2;
@@ -31,6 +33,8 @@ impl Interval {
 pub struct Oracle {
     maps: Vec<Exact>,
     slopes: Vec<Vec<Interval>>,
+    absolute_products: OnceCell<Vec<Exact>>,
+    vertices: OnceCell<Vec<Exact>>,
 }
 
 impl Oracle {
@@ -43,7 +47,7 @@ impl Oracle {
             let dense = map.matrix.to_dense();
             Exact { rows: dense.outer_iter().map(|row| row.iter().map(entry).collect()).collect() }
         };
-        Oracle { maps: (0..=chain.depth()).map(map).collect(), slopes: intervals(chain) }
+        Oracle::of((0..=chain.depth()).map(map).collect(), chain)
     }
 
     /// The oracle of the slopes of a chain for maps with exactly these entries.
@@ -51,7 +55,12 @@ impl Oracle {
         assert_eq!(chain.depth() + 1, weights.len());
         let row = |row: ndarray::ArrayView1<'_, f64>| row.iter().map(|&x| Dyadic::of(x)).collect();
         let map = |w: &Array2<f64>| Exact { rows: w.outer_iter().map(row).collect() };
-        Oracle { maps: weights.iter().map(map).collect(), slopes: intervals(chain) }
+        Oracle::of(weights.iter().map(map).collect(), chain)
+    }
+
+    fn of(maps: Vec<Exact>, chain: &Chain) -> Oracle {
+        let slopes = intervals(chain);
+        Oracle { maps, slopes, absolute_products: OnceCell::new(), vertices: OnceCell::new() }
     }
 
     fn depth(&self) -> usize {
@@ -86,15 +95,16 @@ impl Oracle {
     }
 
     /// The products of absolute values of every subset, as in K4 and K5.
-    fn absolute_products(&self) -> Vec<Exact> {
-        let parts = self.products(|p| p.abs());
-        let product = |cuts: Vec<usize>| {
-            let first = self.cut(cuts[1], parts[cuts[1]][0].clone());
-            cuts.windows(2)
-                .skip(1)
-                .fold(first, |p, w| self.cut(w[1], parts[w[1]][w[0]].multiply(&p)))
-        };
-        self.subsets().map(product).collect()
+    fn absolute_products(&self) -> &[Exact] {
+        self.absolute_products.get_or_init(|| {
+            let parts = self.products(|p| p.abs());
+            let product = |cuts: Vec<usize>| {
+                let first = self.cut(cuts[1], parts[cuts[1]][0].clone());
+                let rest = cuts.windows(2).skip(1);
+                rest.fold(first, |p, w| self.cut(w[1], parts[w[1]][w[0]].multiply(&p)))
+            };
+            self.subsets().map(product).collect()
+        })
     }
 
     /// The largest of a number of each neuron in a layer.
@@ -126,18 +136,18 @@ impl Oracle {
             }
             "k3" => self.product_of_absolute_values().norm(norm),
             "k4" => {
-                let norms = self.absolute_products().into_iter().map(|p| p.norm(norm));
+                let norms = self.absolute_products().iter().map(|p| p.norm(norm));
                 norms.fold(zero, |sum, t| sum.plus(&t))
             }
             "k5" => self.sum_of_products().norm(norm),
-            "k" => largest_norm(&self.vertices(), norm),
+            "k" => largest_norm(self.vertices(), norm),
             _ => return None,
         })
     }
 
     /// The matrix of K5.
     pub fn sum_of_products(&self) -> Exact {
-        let products = self.absolute_products().into_iter();
+        let products = self.absolute_products().iter().cloned();
         products.reduce(|a, b| a.plus(&b)).expect("the empty subset")
     }
 
@@ -150,19 +160,19 @@ impl Oracle {
     }
 
     /// All matrices `W_l D_l ... W_0` with slopes at the ends of their intervals.
-    pub fn vertices(&self) -> Vec<Exact> {
-        let mut states = vec![self.maps[0].clone()];
-        for (r, layer) in self.slopes.iter().enumerate() {
-            let mut next = Vec::new();
-            for state in &states {
-                for slopes in choices(layer) {
-                    let scaled = state.map(|i, x| slopes[i].times(x));
-                    next.push(self.maps[r + 1].multiply(&scaled));
-                }
-            }
-            states = next;
-        }
-        states
+    pub fn vertices(&self) -> &[Exact] {
+        self.vertices.get_or_init(|| {
+            let layers = self.slopes.iter().zip(&self.maps[1..]);
+            layers.fold(vec![self.maps[0].clone()], |states, (layer, map)| {
+                let choices = choices(layer);
+                let next = |state: &Exact| {
+                    let vertex =
+                        |slopes: &Vec<&Dyadic>| map.multiply(&state.map(|i, x| slopes[i].times(x)));
+                    choices.iter().map(vertex).collect::<Vec<_>>()
+                };
+                states.iter().flat_map(next).collect()
+            })
+        })
     }
 
     /// `W_l D_l ... W_0` for the slopes that `slope` gives from the layer, the neuron and the exact values
