@@ -11,6 +11,8 @@ mod allocator;
 mod corpus;
 #[path = "fuzz/execute.rs"]
 mod execute;
+#[path = "fuzz/json.rs"]
+mod json;
 #[path = "fuzz/mutate.rs"]
 mod mutate;
 #[allow(dead_code)] // the tests of single formats use the rest
@@ -26,7 +28,7 @@ mod target;
 
 use std::path::Path;
 
-use execute::{CONSTANT, Reader, execute};
+use execute::{Reader, execute};
 use lipbound::io::ReadOptions;
 use structured::{npy, pickle, protobuf, safetensors, zipped};
 use target::{Target, run};
@@ -36,13 +38,13 @@ static ALLOCATOR: allocator::Counting = allocator::Counting;
 
 fn reader(file: &'static str) -> Reader {
     let options = ReadOptions { nnet_normalise: true, ..ReadOptions::default() };
-    Reader { file, options, constant: CONSTANT }
+    Reader { file, options }
 }
 
 #[test]
-fn json() {
+fn json_models() {
     let (corpus, tokens) = (corpus::json(), &corpus::JSON_TOKENS);
-    run(&Target { reader: reader("m.json"), corpus, tokens, mutation: mutate::bytes });
+    run(&Target { reader: reader("m.json"), corpus, tokens, mutation: json::json });
 }
 
 #[test]
@@ -53,7 +55,7 @@ fn architectures() {
     reader.options.arch = Some(arch.clone());
     let model = corpus::named_tensors();
     let (corpus, tokens) = (vec![corpus::ARCH.as_bytes().to_vec()], &corpus::JSON_TOKENS);
-    let target = Target { reader, corpus, tokens, mutation: mutate::bytes };
+    let target = Target { reader, corpus, tokens, mutation: json::json };
     // The architecture is what changes, the model stays.
     target::run_with(&target, |bytes| {
         std::fs::write(&arch, bytes).expect("a writable temporary folder");
@@ -114,8 +116,15 @@ fn keras_files() {
 /// Files of all formats under a name that says nothing.
 #[test]
 fn unknown_names() {
-    let corpora =
-        [corpus::json(), corpus::archives(), corpus::pytorch(), corpus::nnet(), corpus::arrays()];
+    let corpora = [
+        corpus::json(),
+        corpus::archives(),
+        corpus::pytorch(),
+        corpus::old_pytorch(),
+        corpus::safetensors(),
+        corpus::arrays(),
+        corpus::onnx(),
+    ];
     let (corpus, tokens) = (corpora.concat(), &corpus::JSON_TOKENS);
     run(&Target { reader: reader("m"), corpus, tokens, mutation: mutate::bytes });
 }

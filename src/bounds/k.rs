@@ -28,7 +28,8 @@ L <= K <= every other bound.
 Best-first branch and bound on the ends of the slope intervals, one tree for each row of the Jacobian
 (column in l1; in l2 one), bounded by K5 and Ksdp of what is left. Exponential in the worst case, but 60
 neurons take seconds. --time-limit and --node-limit end it with an interval that holds. Very small
-networks are enumerated, unless rounding then leaves too much. In the default set up to 24 neurons, in `all` up to 64.
+networks are enumerated, and searched as well where rounding leaves a wide interval. In the default set
+up to 24 neurons, in `all` up to 64.
 
 # Rounding
 K5 and Ksdp are rounded outwards; the lower end is the norm at slopes that were found, rounded down. A

@@ -5,7 +5,7 @@ use std::path::Path;
 use lipbound::io::{ReadOptions, write};
 
 use crate::pickles::{example, legacy_example};
-use crate::support::{Folder, array, npy, read_file, zip};
+use crate::support::{Folder, array, json as json_of, npy, read_file, zip};
 
 pub const JSON_TOKENS: [&[u8]; 36] = [
     b"null",
@@ -19,14 +19,14 @@ pub const JSON_TOKENS: [&[u8]; 36] = [
     b"\"type\": \"conv2d\"",
     b"{\"type\": \"relu\"},",
     b"{\"type\": \"flatten\"},",
-    b"{\"type\": \"max_pool2d\", \"kernel\": [2, 2]},",
-    b"{\"type\": \"average_pool2d\", \"kernel\": [2, 2]},",
+    b"{\"type\": \"max_pool2d\", \"kernel_size\": [2, 2]},",
+    b"{\"type\": \"avg_pool2d\", \"kernel_size\": [2, 2]},",
     b"{\"type\": \"prelu\", \"slopes\": [0.5, 2]},",
     b"{\"type\": \"reshape\", \"shape\": [2, 1]},",
-    b"{\"type\": \"scale\", \"factor\": [2]},",
+    b"{\"type\": \"scale\", \"multiply\": [2], \"add\": [1]},",
     b"{\"type\": \"add\", \"inputs\": [0, \"input\"]},",
-    b"{\"type\": \"concat\", \"inputs\": [0, \"input\"]},",
-    b"{\"type\": \"gather\", \"indices\": [0, 1]},",
+    b"{\"type\": \"concat\", \"axis\": 0, \"inputs\": [0, \"input\"]},",
+    b"{\"type\": \"pad\", \"before\": [1], \"behind\": [1]},",
     b"{\"npy\": \"w.npy\"}",
     b"{\"npy\": \"../w.npy\"}",
     b"\"stride\": [2, 2],",
@@ -131,7 +131,7 @@ const DENSE: &str = r#"{"format": "lipbound-network/1", "name": "n", "input_shap
 
 const CONV: &str = r#"{"format": "lipbound-network/1", "input_shape": [1, 4, 4], "layers": [
  {"type": "conv2d", "weight": [[[[1, 2], [3, 4]]]], "bias": [0.5], "stride": [1, 1], "padding": [1, 1]},
- {"type": "leaky_relu", "negative_slope": 0.1}, {"type": "max_pool2d", "kernel": [2, 2]},
+ {"type": "leaky_relu", "negative_slope": 0.1}, {"type": "max_pool2d", "kernel_size": [2, 2]},
  {"type": "flatten"}, {"type": "dense", "weight": [[1, 0, 2, -1]], "bias": [1]}, {"type": "tanh"}]}"#;
 
 const BRANCHES: &str = r#"{"format": "lipbound-network/1", "input_shape": [2], "layers": [
@@ -151,7 +151,11 @@ pub fn json() -> Vec<Vec<u8>> {
     let mut files: Vec<Vec<u8>> =
         [DENSE, CONV, BRANCHES, SHORT].iter().map(|text| text.as_bytes().to_vec()).collect();
     files.push(small_files("tests/data/networks", "json").swap_remove(0));
-    files.extend(small_files("tests/data/onnx/operators", "json"));
+    // Layers of all types, by way of the ONNX reader.
+    let options = ReadOptions::default();
+    let networks =
+        onnx().into_iter().filter_map(|bytes| read_file("m.onnx", &bytes, &options).ok());
+    files.extend(networks.map(|network| json_of(&network).into_bytes()).filter(|b| b.len() < 4000));
     files
 }
 

@@ -18,7 +18,7 @@ use crate::allocator;
 const MULTIPLE: usize = 64;
 
 /// ... and this many in any case.
-pub const CONSTANT: usize = 1 << 20;
+pub const CONSTANT: usize = 1 << 18;
 
 /// No small file takes longer to read than this; in practice they take microseconds.
 const SLOW: Duration = Duration::from_secs(5);
@@ -32,8 +32,6 @@ pub struct Reader {
     /// The name of the file, whose extension decides where the contents do not.
     pub file: &'static str,
     pub options: ReadOptions,
-    /// What the reader may hold in any case.
-    pub constant: usize,
 }
 
 /// What became of an input.
@@ -59,7 +57,7 @@ pub fn execute(reader: &Reader, bytes: &[u8], compute: bool) -> Result<Outcome, 
     let result = catch_unwind(AssertUnwindSafe(read));
     let (peak, time) = (allocator::peak(), begin.elapsed());
     let result = result.map_err(|_| "the reader panicked".to_owned())?;
-    let limit = measure.saturating_mul(MULTIPLE).saturating_add(reader.constant);
+    let limit = measure.saturating_mul(MULTIPLE).saturating_add(CONSTANT);
     if peak > limit {
         return Err(format!("the reader held {peak} bytes, more than {limit} (for {measure})"));
     }
@@ -67,7 +65,11 @@ pub fn execute(reader: &Reader, bytes: &[u8], compute: bool) -> Result<Outcome, 
         return Err(format!("the reader took {time:?}"));
     }
     let kind = match result {
-        Err(error) => Some(kind_of_message(&error.to_string(), &input.file)?),
+        Err(error) => {
+            let arch = reader.options.arch.as_ref().map(|path| path.display().to_string());
+            let files = [Some(input.file), arch];
+            Some(kind_of_message(&error.to_string(), files.iter().flatten())?)
+        }
         Ok(network) => {
             use_network(&network, compute)?;
             None
@@ -89,9 +91,12 @@ fn measure(bytes: &[u8]) -> usize {
 }
 
 /// Checks a message, and leaves of it what does not depend on numbers and names.
-fn kind_of_message(message: &str, file: &str) -> Result<String, String> {
-    let reason = message.strip_prefix(file).and_then(|rest| rest.strip_prefix(": "));
-    match reason {
+fn kind_of_message<'a>(
+    message: &str,
+    mut files: impl Iterator<Item = &'a String>,
+) -> Result<String, String> {
+    let rest = files.find_map(|file| message.strip_prefix(file.as_str()));
+    match rest.and_then(|rest| rest.strip_prefix(": ")) {
         None => Err(format!("the message does not begin with the file's name: {message}")),
         Some(reason) if reason.trim().is_empty() => Err("the message is empty".to_owned()),
         Some(reason) => {
