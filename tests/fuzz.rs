@@ -28,7 +28,7 @@ mod target;
 
 use std::path::Path;
 
-use execute::{Reader, execute};
+use execute::{CONSTANT, ONNX, Reader, execute};
 use lipbound::io::ReadOptions;
 use structured::{npy, pickle, protobuf, safetensors, zipped};
 use target::{Target, run};
@@ -38,7 +38,9 @@ static ALLOCATOR: allocator::Counting = allocator::Counting;
 
 fn reader(file: &'static str) -> Reader {
     let options = ReadOptions { nnet_normalise: true, ..ReadOptions::default() };
-    Reader { file, options }
+    // A file without an extension can be of any format.
+    let constant = if file.contains('.') && !file.ends_with(".onnx") { CONSTANT } else { ONNX };
+    Reader { file, options, constant }
 }
 
 #[test]

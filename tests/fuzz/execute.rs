@@ -20,6 +20,9 @@ const MULTIPLE: usize = 64;
 /// ... and this many in any case.
 pub const CONSTANT: usize = 1 << 18;
 
+/// Operators of ONNX can repeat a value up to 2^22 components, of 8 bytes each, in a few copies.
+pub const ONNX: usize = 1 << 27;
+
 /// No small file takes longer to read than this; in practice they take microseconds.
 const SLOW: Duration = Duration::from_secs(5);
 
@@ -32,6 +35,8 @@ pub struct Reader {
     /// The name of the file, whose extension decides where the contents do not.
     pub file: &'static str,
     pub options: ReadOptions,
+    /// What the reader may hold in any case.
+    pub constant: usize,
 }
 
 /// What became of an input.
@@ -57,7 +62,7 @@ pub fn execute(reader: &Reader, bytes: &[u8], compute: bool) -> Result<Outcome, 
     let result = catch_unwind(AssertUnwindSafe(read));
     let (peak, time) = (allocator::peak(), begin.elapsed());
     let result = result.map_err(|_| "the reader panicked".to_owned())?;
-    let limit = measure.saturating_mul(MULTIPLE).saturating_add(CONSTANT);
+    let limit = measure.saturating_mul(MULTIPLE).saturating_add(reader.constant);
     if peak > limit {
         return Err(format!("the reader held {peak} bytes, more than {limit} (for {measure})"));
     }
