@@ -3,7 +3,7 @@
 //!
 //! `LIPBOUND_CASES` says how many networks, `LIPBOUND_SEED` the number of the first one: with
 //! `LIPBOUND_CASES=1` one network is run again.
-#![allow(clippy::expect_used)] // tests fail by panicking
+#![allow(clippy::expect_used, clippy::print_stdout)] // tests fail by panicking; this one prints a table
 
 #[path = "campaign/check.rs"]
 mod check;

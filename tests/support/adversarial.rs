@@ -179,7 +179,7 @@ fn entry(kind: Weights, r: usize, common: f64, rng: &mut ChaCha8Rng) -> f64 {
             2 => 1.0,
             _ => power(rng, range),
         },
-        Weights::Alternating => uniform * if r % 2 == 0 { 1e300 } else { 1e-300 },
+        Weights::Alternating => uniform * if r.is_multiple_of(2) { 1e300 } else { 1e-300 },
         Weights::Denormal => f64::from(rng.random_range(-1000i16..=1000)) * 5e-324,
         Weights::NearOverflow => {
             if rng.random_bool(0.2) {
