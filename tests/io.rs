@@ -10,10 +10,10 @@ mod arrays;
 mod json;
 #[path = "io/nnet.rs"]
 mod nnet;
+#[path = "io/pickles.rs"]
+mod pickles;
 #[path = "io/pytorch.rs"]
 mod pytorch;
-#[path = "io/robust.rs"]
-mod robust;
 #[path = "io/safetensors.rs"]
 mod safetensors;
 #[path = "io/sources.rs"]

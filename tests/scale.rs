@@ -1,5 +1,6 @@
 //! Extreme shapes, with values in closed form; and how much memory bounds take.
 #![allow(clippy::expect_used)] // tests fail by panicking
+#![allow(clippy::print_stderr)] // the figures, with --nocapture
 
 mod program;
 

@@ -28,7 +28,8 @@ L <= K <= every other bound.
 Best-first branch and bound on the ends of the slope intervals, one tree for each row of the Jacobian
 (column in l1; in l2 one), bounded by K5 and Ksdp of what is left. Exponential in the worst case, but 60
 neurons take seconds. --time-limit and --node-limit end it with an interval that holds. Very small
-networks are enumerated. In the default set up to 24 neurons, in `all` up to 64.
+networks are enumerated, and searched as well where rounding leaves a wide interval. In the default set
+up to 24 neurons, in `all` up to 64.
 
 # Rounding
 K5 and Ksdp are rounded outwards; the lower end is the norm at slopes that were found, rounded down. A
@@ -70,20 +71,22 @@ impl Bound for K {
         if let Cost::Refused(refusal) = self.cost(problem, norm) {
             return Err(refusal);
         }
-        let chain = problem.chain();
-        if 2f64.powi(chain.neurons() as i32) * (chain.inputs() * chain.outputs()) as f64
-            <= ENUMERATED
-        {
-            let (lower, upper) = enumerate(chain, norm);
-            return Ok(Certificate {
-                lower: Some(scale_down(lower, chain.exponent())),
-                guarantee: Guarantee::Enclosure,
-                ..Certificate::upper_bound(self.id(), norm, problem.scaled_up(upper))
-            });
+        let (chain, exponent) = (problem.chain(), problem.chain().exponent());
+        let vertices = 2f64.powi(chain.neurons() as i32);
+        let (mut lower, mut upper) = (0.0, f64::INFINITY);
+        if vertices * (chain.inputs() * chain.outputs()) as f64 <= ENUMERATED {
+            (lower, upper) = enumerate(chain, norm);
+            if upper <= lower * CLOSED {
+                return Ok(Certificate {
+                    lower: Some(scale_down(lower, exponent).max(0.0)),
+                    guarantee: Guarantee::Enclosure,
+                    ..Certificate::upper_bound(self.id(), norm, problem.scaled_up(upper))
+                });
+            }
         }
         let outcome = search(problem, norm);
-        let lower = scale_down(outcome.lower, problem.chain().exponent());
-        let upper = problem.scaled_up(outcome.upper);
+        let lower = scale_down(lower.max(outcome.lower), exponent).max(0.0);
+        let upper = problem.scaled_up(upper.min(outcome.upper));
         Ok(outcome.certificate(self.id(), norm, (lower, upper), problem.options()))
     }
 }
@@ -97,3 +100,7 @@ const FORESEEABLE: usize = 64;
 /// The entries of all Jacobians up to which they are enumerated: milliseconds, and exact where the weights
 /// are binary fractions of few digits.
 const ENUMERATED: f64 = 1e5;
+
+/// What an enumeration has to reach to be the last word, as a finished search does. Weights of very different
+/// sizes can leave more, because the errors of enumeration are bounded for all Jacobians at once.
+const CLOSED: f64 = 1.0 + 1e-9;

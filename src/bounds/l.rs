@@ -91,7 +91,7 @@ impl Bound for L {
         let outcome = search(problem, network, norm);
         let exponent = network.chain.exponent();
         let (lower, upper) =
-            (scale_down(outcome.lower, exponent), scale_up(outcome.upper, exponent));
+            (scale_down(outcome.lower, exponent).max(0.0), scale_up(outcome.upper, exponent));
         Ok(outcome.certificate(self.id(), norm, (lower, upper), problem.options()))
     }
 }

@@ -45,17 +45,23 @@ pub(super) fn open(input: &Input) -> Result<ZipArchive<Cursor<&[u8]>>, ReadError
 /// The archive in what is read.
 ///
 /// # Errors
-/// A damaged archive, or one with two files of the same name.
+/// A damaged archive, or one with two files of the same name or two that share bytes.
 fn archive_in<R: Read + Seek>(contents: R, file: &str) -> Result<ZipArchive<R>, ReadError> {
-    let archive = ZipArchive::new(contents).map_err(|error| {
+    let unreadable = |error: ZipError| {
         let reason = format!(
             "the zip archive cannot be read ({}); the file is truncated or damaged: write or download it again",
             explain(&error)
         );
         ReadError::new(file, reason)
-    })?;
+    };
+    let mut archive = ZipArchive::new(contents).map_err(unreadable)?;
     if archive.has_duplicate_names() {
         let reason = "two files in the archive have the same name; write the file again";
+        return Err(ReadError::new(file, reason));
+    }
+    // Otherwise a small archive could hold the same packed bytes over and over.
+    if archive.has_overlapping_files().map_err(unreadable)? {
+        let reason = "two files in the archive share bytes; write the file again";
         return Err(ReadError::new(file, reason));
     }
     Ok(archive)

@@ -3,7 +3,8 @@
 mod pickle;
 mod storage;
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use ndarray::ArrayD;
 
@@ -49,6 +50,7 @@ fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
         let place = format!("tensor {name}");
         let tensor = read_tensor(&heap, value, &mut storages)
             .map_err(|reason| ReadError::at(&input.file, &place, reason))?;
+        let name = name.into_owned();
         if !keys.insert(name.clone()) {
             let reason = "appears twice; save the file again";
             return Err(ReadError::at(&input.file, place, reason));
@@ -78,45 +80,46 @@ fn read_tensor(
     }
 }
 
-type Named = Vec<(String, Ref)>;
+type Named<'a> = Vec<(Cow<'a, str>, Ref)>;
 
 /// The named tensors: those of the object itself, or of the one state dict in a checkpoint.
-fn find(heap: &Heap, root: Ref) -> Result<(Named, Option<String>), String> {
+fn find(heap: &Heap, root: Ref) -> Result<(Named<'_>, Option<String>), String> {
     match heap.get(root) {
         Object::List(items) | Object::Tuple(items) => {
-            let named = items.iter().enumerate().map(|(i, &value)| (format!("arr_{i}"), value));
+            let named =
+                items.iter().enumerate().map(|(i, &value)| (format!("arr_{i}").into(), value));
             Ok((named.collect(), None))
         }
         Object::Dict(pairs) => {
-            let members = members(heap, pairs);
-            if has_tensors(heap, &members) {
-                return Ok((members, None));
+            if has_tensors(heap, pairs) {
+                return Ok((members(heap, pairs), None));
             }
-            nested(heap, &members)
+            nested(heap, &members(heap, pairs))
         }
         other => Err(format!("the file holds {}, not a state dict; {REMEDY}", describe(other))),
     }
 }
 
-fn nested(heap: &Heap, outer: &Named) -> Result<(Named, Option<String>), String> {
-    let mut dicts: Vec<(&str, Named)> = Vec::new();
+fn nested<'a>(heap: &'a Heap, outer: &Named<'a>) -> Result<(Named<'a>, Option<String>), String> {
+    let mut dicts: Vec<(&str, &[(Ref, Ref)])> = Vec::new();
+    // The same dict can stand under many keys.
+    let mut seen: HashMap<Ref, bool> = HashMap::new();
     for (key, value) in outer {
-        if let Object::Dict(pairs) = heap.get(*value) {
-            let inner = members(heap, pairs);
-            if has_tensors(heap, &inner) {
-                dicts.push((key, inner));
-            }
+        if let Object::Dict(pairs) = heap.get(*value)
+            && *seen.entry(*value).or_insert_with(|| has_tensors(heap, pairs))
+        {
+            dicts.push((key, pairs));
         }
     }
     let known = KEYS.iter().find_map(|key| dicts.iter().position(|(k, _)| k == key));
     let chosen = known.or((dicts.len() == 1).then_some(0));
-    match chosen {
-        Some(index) => {
-            let (key, inner) = dicts.swap_remove(index);
-            Ok((inner, Some(format!("the tensors under the key \"{key}\" of the checkpoint"))))
+    match chosen.and_then(|index| dicts.get(index)) {
+        Some((key, pairs)) => {
+            let note = format!("the tensors under the key \"{key}\" of the checkpoint");
+            Ok((members(heap, pairs), Some(note)))
         }
         None => {
-            let keys: Vec<&str> = outer.iter().map(|(key, _)| key.as_str()).collect();
+            let keys: Vec<&str> = outer.iter().map(|(key, _)| key.as_ref()).collect();
             let objects = outer.iter().map(|(_, value)| heap.get(*value));
             let mut foreign = objects.filter(|object| matches!(object, Object::Foreign(_)));
             let object = foreign.next().map(describe);
@@ -130,17 +133,19 @@ fn nested(heap: &Heap, outer: &Named) -> Result<(Named, Option<String>), String>
 }
 
 /// The members of a dict whose keys are text or numbers.
-fn members(heap: &Heap, pairs: &[(Ref, Ref)]) -> Named {
+fn members<'a>(heap: &'a Heap, pairs: &[(Ref, Ref)]) -> Named<'a> {
     let name = |key: Ref| match heap.get(key) {
-        Object::Text(text) => text.clone(),
-        Object::Int(n) => n.to_string(),
-        other => describe(other),
+        // Many members can have the same long key, so it is not copied.
+        Object::Text(text) => Cow::Borrowed(text.as_str()),
+        Object::Int(n) => n.to_string().into(),
+        Object::Foreign(_) | Object::Global(_) => "a Python object".into(),
+        other => describe(other).into(),
     };
     pairs.iter().map(|&(key, value)| (name(key), value)).collect()
 }
 
-fn has_tensors(heap: &Heap, members: &Named) -> bool {
-    members.iter().any(|(_, value)| matches!(heap.get(*value), Object::Tensor { .. }))
+fn has_tensors(heap: &Heap, pairs: &[(Ref, Ref)]) -> bool {
+    pairs.iter().any(|&(_, value)| matches!(heap.get(value), Object::Tensor { .. }))
 }
 
 fn describe(object: &Object) -> String {

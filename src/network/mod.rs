@@ -112,10 +112,17 @@ impl Network {
     /// The first layer whose inputs do not have a shape that it takes.
     pub fn shapes(&self) -> Result<Vec<Vec<usize>>, LayerError> {
         let mut shapes = vec![self.input_shape.clone()];
+        if let Some(reason) = too_large(&self.input_shape) {
+            return Err(self.error(0, format!("its network's input {reason}")));
+        }
         for (index, node) in self.nodes.iter().enumerate() {
             let inputs: Vec<Vec<usize>> = node.inputs.iter().map(|&i| shapes[i].clone()).collect();
             let shape = node.layer.output_shape(&inputs);
-            shapes.push(shape.map_err(|reason| self.error(index, reason))?);
+            let shape = shape.map_err(|reason| self.error(index, reason))?;
+            if let Some(reason) = too_large(&shape) {
+                return Err(self.error(index, format!("its result {reason}")));
+            }
+            shapes.push(shape);
         }
         Ok(shapes)
     }
@@ -126,8 +133,24 @@ impl Network {
     }
 
     fn error(&self, index: usize, reason: String) -> LayerError {
-        let node = &self.nodes[index];
-        LayerError { index, name: node.name.clone(), kind: node.layer.kind(), reason }
+        let node = self.nodes.get(index);
+        let (name, kind) = node.map_or(("", ""), |node| (&node.name, node.layer.kind()));
+        LayerError { index, name: name.to_owned(), kind, reason }
+    }
+}
+
+/// The most components that a value may have, so that a small file cannot ask for more memory than there is.
+const LARGEST: usize = 1 << 26;
+
+/// What is wrong with a value of this shape, if it is too large.
+fn too_large(shape: &[usize]) -> Option<String> {
+    let count = shape.iter().try_fold(1usize, |n, &length| n.checked_mul(length));
+    match count {
+        Some(n) if n <= LARGEST => None,
+        _ => Some(format!(
+            "has the shape {}, more than {LARGEST} components; the file is damaged",
+            tensor::show_shape(shape)
+        )),
     }
 }
 

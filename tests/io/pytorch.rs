@@ -1,123 +1,19 @@
-//! PyTorch files, pickled here by hand.
+//! PyTorch files.
 
 use lipbound::io::ReadOptions;
 
+use crate::pickles::{Pickle, dict, example, file, file_with, legacy_example};
 use crate::support::{check_messages, f64s, layers, message, read_file, zip};
-
-/// A pickle under construction.
-struct Pickle(Vec<u8>);
-
-impl Pickle {
-    fn new() -> Pickle {
-        Pickle(b"\x80\x02".to_vec())
-    }
-
-    fn raw(mut self, bytes: &[u8]) -> Pickle {
-        self.0.extend(bytes);
-        self
-    }
-
-    fn text(self, text: &str) -> Pickle {
-        self.raw(b"X").raw(&(text.len() as u32).to_le_bytes()).raw(text.as_bytes())
-    }
-
-    fn int(self, n: i32) -> Pickle {
-        self.raw(b"J").raw(&n.to_le_bytes())
-    }
-
-    fn ints(self, numbers: &[i32]) -> Pickle {
-        numbers.iter().fold(self.raw(b"("), |p, &n| p.int(n)).raw(b"t")
-    }
-
-    fn global(self, module: &str, name: &str) -> Pickle {
-        self.raw(format!("c{module}\n{name}\n").as_bytes())
-    }
-
-    fn tensor(
-        self,
-        kind: &str,
-        key: &str,
-        length: i32,
-        offset: i32,
-        shape: &[i32],
-        strides: &[i32],
-    ) -> Pickle {
-        self.global("torch._utils", "_rebuild_tensor_v2")
-            .raw(b"((")
-            .text("storage")
-            .global("torch", kind)
-            .text(key)
-            .text("cpu")
-            .int(length)
-            .raw(b"tQ")
-            .int(offset)
-            .ints(shape)
-            .ints(strides)
-            .raw(b"\x89")
-            .global("collections", "OrderedDict")
-            .raw(b")RtR")
-    }
-
-    fn end(self) -> Vec<u8> {
-        self.raw(b".").0
-    }
-}
-
-/// A state dict with one layer 2 -> 3, whose weight has the given place in a storage of 8 numbers.
-fn dict(kind: &str, offset: i32, shape: &[i32], strides: &[i32]) -> Vec<u8> {
-    Pickle::new()
-        .raw(b"}(")
-        .text("fc.weight")
-        .tensor(kind, "0", 8, offset, shape, strides)
-        .text("fc.bias")
-        .tensor("DoubleStorage", "1", 3, 0, &[3], &[1])
-        .raw(b"u")
-        .end()
-}
-
-fn file_with(pickle: Vec<u8>, storage: Vec<u8>) -> Vec<u8> {
-    let files = [
-        ("archive/data.pkl", pickle),
-        ("archive/byteorder", b"little".to_vec()),
-        ("archive/data/0", storage),
-        ("archive/data/1", f64s(&[1.0, 2.0, 3.0])),
-        ("archive/version", b"3\n".to_vec()),
-    ];
-    zip(&files, false)
-}
-
-fn file(pickle: Vec<u8>) -> Vec<u8> {
-    file_with(pickle, f64s(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]))
-}
 
 fn weight(bytes: &[u8]) -> String {
     let network = read_file("m.pt", bytes, &ReadOptions::default()).expect("valid");
     layers(&network)[0]["weight"].to_string()
 }
 
-/// A file in the zip format.
-pub fn example() -> Vec<u8> {
-    file(dict("DoubleStorage", 0, &[3, 2], &[2, 1]))
-}
-
-/// A file in the older format.
-pub fn legacy_example() -> Vec<u8> {
-    let inner = dict("DoubleStorage", 0, &[3, 2], &[2, 1]);
-    let mut legacy = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec();
-    legacy.extend(b"\x80\x02M\xe9\x03.\x80\x02}.");
-    legacy.extend(&inner);
-    legacy.extend(Pickle::new().raw(b"](").text("0").text("1").raw(b"e").end());
-    for numbers in [&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0][..], &[1.0, 2.0, 3.0]] {
-        legacy.extend((numbers.len() as u64).to_le_bytes());
-        legacy.extend(f64s(numbers));
-    }
-    legacy
-}
-
 #[test]
 fn strides_offsets_and_number_types() {
     let double = "DoubleStorage";
-    assert_eq!(weight(&file(dict(double, 0, &[3, 2], &[2, 1]))), "[[0.0,1.0],[2.0,3.0],[4.0,5.0]]");
+    assert_eq!(weight(&example()), "[[0.0,1.0],[2.0,3.0],[4.0,5.0]]");
     assert_eq!(weight(&file(dict(double, 2, &[3, 2], &[2, 1]))), "[[2.0,3.0],[4.0,5.0],[6.0,7.0]]");
     assert_eq!(weight(&file(dict(double, 1, &[3, 2], &[1, 3]))), "[[1.0,4.0],[2.0,5.0],[3.0,6.0]]");
     assert_eq!(weight(&file(dict(double, 3, &[3, 2], &[0, 1]))), "[[3.0,4.0],[3.0,4.0],[3.0,4.0]]");

@@ -1,7 +1,5 @@
 //! A thousand models in one call, some of them broken.
 
-use std::time::Instant;
-
 use crate::lipbound;
 use crate::program::{self, Folder, json, text};
 
@@ -37,13 +35,11 @@ fn folder() -> Folder {
 
 /// The whole ones are in the list, in order, with the right bound; returns the standard error.
 fn run(folder: &Folder, arguments: &[&str], list: &str) -> (serde_json::Value, String) {
-    let start = Instant::now();
     let names: Vec<String> = (0..COUNT).map(name).collect();
     let output = lipbound(folder).args(arguments).args(&names).output().expect("it runs");
     let errors = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{errors}");
     let report = json(&text(&output.stdout));
-    eprintln!("{COUNT} models, {}: {:.2} s", arguments[0], start.elapsed().as_secs_f64());
     let found: Vec<(String, f64)> = report[list]
         .as_array()
         .expect("a list")

@@ -1,6 +1,9 @@
 //! What several integration tests share: networks from data, random networks, exact arithmetic.
 #![allow(dead_code)]
 
+pub mod adversarial;
+pub mod dyadic;
+pub mod exact_matrix;
 pub mod oracle;
 
 use std::path::{Path, PathBuf};

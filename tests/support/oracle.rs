@@ -1,158 +1,66 @@
-//! The bounds by their definitions, in exact rational arithmetic: sums over all 2^l subsets, and all
-//! 2^N slopes.
+//! The bounds by their definitions, in exact arithmetic: sums over all 2^l subsets, and all 2^N slopes.
 
-use dashu::base::Abs;
-use dashu::rational::RBig;
-use lipbound::network::{Chain, LinearMap, Slopes};
-use lipbound::numeric::{Matrix, Norm};
+use std::cell::OnceCell;
 
-/// A matrix of exact numbers, by rows.
-#[derive(Clone, Debug)]
-pub struct Exact {
-    pub rows: Vec<Vec<RBig>>,
+use lipbound::network::{Chain, Slopes};
+use lipbound::numeric::Norm;
+use ndarray::Array2;
+
+pub use super::dyadic::Dyadic;
+pub use super::exact_matrix::{Enclosure, Exact};
+
+/// The slopes of a neuron: the ends of their interval, its centre and its radius.
+pub struct Interval {
+    pub alpha: Dyadic,
+    pub beta: Dyadic,
+    centre: Dyadic,
+    radius: Dyadic,
 }
 
-pub fn exact(x: f64) -> RBig {
-    RBig::try_from(x).expect("finite")
-}
-
-impl Exact {
-    /// The exact matrix of a map of a chain (which must hold its weights as they are stored).
-    pub fn of_map(chain: &Chain, r: usize) -> Exact {
-        let map = &chain.maps()[r];
-        assert!(map.radius.is_none());
-        let scale = RBig::from(2u8).pow(map.exponent as isize);
-        let dense = map.matrix.to_dense();
-        let rows = dense.outer_iter().map(|row| row.iter().map(|&x| exact(x) * &scale).collect());
-        Exact { rows: rows.collect() }
+impl Interval {
+    pub fn new(alpha: f64, beta: f64) -> Interval {
+        let (alpha, beta) = (Dyadic::of(alpha), Dyadic::of(beta));
+        let (centre, radius) = (beta.plus(&alpha).scaled(-1), beta.minus(&alpha).scaled(-1));
+        Interval { alpha, beta, centre, radius }
     }
 
-    pub fn multiply(&self, other: &Exact) -> Exact {
-        let columns = other.rows[0].len();
-        let entry = |row: &Vec<RBig>, j: usize| {
-            row.iter().zip(&other.rows).fold(RBig::ZERO, |s, (a, b)| s + a * &b[j])
-        };
-        let rows = self.rows.iter().map(|row| (0..columns).map(|j| entry(row, j)).collect());
-        Exact { rows: rows.collect() }
+    fn magnitude(&self) -> Dyadic {
+        self.alpha.abs().max(self.beta.abs())
     }
-
-    pub fn map(&self, f: impl Fn(usize, &RBig) -> RBig) -> Exact {
-        let rows = self.rows.iter().enumerate();
-        Exact { rows: rows.map(|(i, row)| row.iter().map(|x| f(i, x)).collect()).collect() }
-    }
-
-    pub fn abs(&self) -> Exact {
-        self.map(|_, x| x.clone().abs())
-    }
-
-    pub fn add(&self, other: &Exact) -> Exact {
-        let rows = self.rows.iter().zip(&other.rows);
-        let sum = |(a, b): (&Vec<RBig>, &Vec<RBig>)| a.iter().zip(b).map(|(x, y)| x + y).collect();
-        Exact { rows: rows.map(sum).collect() }
-    }
-
-    pub fn transposed(&self) -> Exact {
-        let columns = self.rows[0].len();
-        Exact {
-            rows: (0..columns)
-                .map(|j| self.rows.iter().map(|row| row[j].clone()).collect())
-                .collect(),
-        }
-    }
-
-    /// The l1 or linf operator norm.
-    pub fn norm(&self, norm: Norm) -> RBig {
-        match norm {
-            Norm::L1 => self.transposed().norm(Norm::Linf),
-            Norm::Linf => {
-                let sums = self
-                    .rows
-                    .iter()
-                    .map(|row| row.iter().fold(RBig::ZERO, |s, x| s + x.clone().abs()));
-                sums.fold(RBig::ZERO, |a, b| if a > b { a } else { b })
-            }
-            Norm::L2 => panic!("the spectral norm is not rational"),
-        }
-    }
-
-    /// Whether the spectral norm is at most `s`: whether `s^2 I - A A^T` is positive semidefinite, by
-    /// elimination without rounding.
-    pub fn spectral_norm_at_most(&self, s: f64) -> bool {
-        let gram = self.multiply(&self.transposed());
-        let n = gram.rows.len();
-        let square = exact(s) * exact(s);
-        let mut m = gram.map(|_, x| -x.clone()).rows;
-        for (i, row) in m.iter_mut().enumerate() {
-            row[i] = &row[i] + &square;
-        }
-        for k in 0..n {
-            if m[k][k] < RBig::ZERO {
-                return false;
-            }
-            if m[k][k] == RBig::ZERO {
-                if (k + 1..n).any(|j| m[k][j] != RBig::ZERO) {
-                    return false;
-                }
-                continue;
-            }
-            for i in k + 1..n {
-                let factor = &m[i][k] / &m[k][k];
-                let pivot = m[k].clone();
-                for (x, p) in m[i].iter_mut().zip(&pivot).skip(k) {
-                    *x = &*x - &factor * p;
-                }
-            }
-        }
-        true
-    }
-}
-
-/// The slopes of a chain: for each layer centre, radius and ends of every neuron.
-struct Interval {
-    centre: RBig,
-    radius: RBig,
-    alpha: RBig,
-    beta: RBig,
 }
 
 /// A chain in exact arithmetic.
 pub struct Oracle {
     maps: Vec<Exact>,
     slopes: Vec<Vec<Interval>>,
+    absolute_products: OnceCell<Vec<Exact>>,
+    vertices: OnceCell<Vec<Exact>>,
 }
 
 impl Oracle {
+    /// The oracle of a chain, which must hold its weights as they are stored.
     pub fn new(chain: &Chain) -> Oracle {
-        let half = RBig::from_parts(1.into(), 2u8.into());
-        let interval = |a: f64, b: f64| {
-            let (alpha, beta) = (exact(a), exact(b));
-            Interval {
-                centre: (&alpha + &beta) * &half,
-                radius: (&beta - &alpha) * &half,
-                alpha,
-                beta,
-            }
+        let map = |r: usize| {
+            let map = &chain.maps()[r];
+            assert!(map.radius.is_none());
+            let entry = |&x: &f64| Dyadic::of(x).scaled(map.exponent as isize);
+            let dense = map.matrix.to_dense();
+            Exact { rows: dense.outer_iter().map(|row| row.iter().map(entry).collect()).collect() }
         };
-        let layer = |s: &Slopes| {
-            let d = s.diagonal().expect("componentwise");
-            d.alpha().iter().zip(d.beta()).map(|(&a, &b)| interval(a, b)).collect()
-        };
-        Oracle {
-            maps: (0..=chain.depth()).map(|r| Exact::of_map(chain, r)).collect(),
-            slopes: chain.slopes().iter().map(layer).collect(),
-        }
+        Oracle::of((0..=chain.depth()).map(map).collect(), chain)
     }
 
-    /// The oracle of the same slopes for maps with exactly these entries.
-    pub fn with_weights(chain: &Chain, weights: &[ndarray::Array2<f64>]) -> Oracle {
-        let rows = |w: &ndarray::Array2<f64>| {
-            w.outer_iter().map(|row| row.iter().map(|&x| exact(x)).collect()).collect()
-        };
-        let zero = |m: &LinearMap| ndarray::Array2::zeros((m.rows(), m.columns()));
-        let units = chain.maps().iter().map(|m| LinearMap::new(Matrix::dense(zero(m))));
-        let plain = Chain::new(units.collect(), chain.slopes().to_vec());
-        let maps = weights.iter().map(|w| Exact { rows: rows(w) }).collect();
-        Oracle { maps, ..Oracle::new(&plain) }
+    /// The oracle of the slopes of a chain for maps with exactly these entries.
+    pub fn with_weights(chain: &Chain, weights: &[Array2<f64>]) -> Oracle {
+        assert_eq!(chain.depth() + 1, weights.len());
+        let row = |row: ndarray::ArrayView1<'_, f64>| row.iter().map(|&x| Dyadic::of(x)).collect();
+        let map = |w: &Array2<f64>| Exact { rows: w.outer_iter().map(row).collect() };
+        Oracle::of(weights.iter().map(map).collect(), chain)
+    }
+
+    fn of(maps: Vec<Exact>, chain: &Chain) -> Oracle {
+        let slopes = intervals(chain);
+        Oracle { maps, slopes, absolute_products: OnceCell::new(), vertices: OnceCell::new() }
     }
 
     fn depth(&self) -> usize {
@@ -162,8 +70,14 @@ impl Oracle {
     /// `W_{t-1} C_{t-1} ... C_{s+1} W_s`.
     fn product(&self, t: usize, s: usize) -> Exact {
         (s + 1..t).fold(self.maps[s].clone(), |p, r| {
-            self.maps[r].multiply(&p.map(|i, x| &self.slopes[r - 1][i].centre * x))
+            self.maps[r].multiply(&p.map(|i, x| self.slopes[r - 1][i].centre.times(x)))
         })
+    }
+
+    /// The products of all pairs `s < t`, by `t`, then `s`.
+    fn products<T>(&self, f: impl Fn(Exact) -> T) -> Vec<Vec<T>> {
+        let row = |t: usize| (0..t).map(|s| f(self.product(t, s))).collect();
+        (0..=self.depth() + 1).map(row).collect()
     }
 
     /// The cuts of every subset: 0, the elements of the subset, l + 1.
@@ -177,88 +91,150 @@ impl Oracle {
 
     /// `R_r |p|` of the rows that a cut multiplies; nothing at the output.
     fn cut(&self, r: usize, p: Exact) -> Exact {
-        if r > self.depth() { p } else { p.map(|i, x| &self.slopes[r - 1][i].radius * x) }
+        if r > self.depth() { p } else { p.map(|i, x| self.slopes[r - 1][i].radius.times(x)) }
     }
 
-    /// The product of absolute values of one subset, as in K4 and K5.
-    fn absolute_product(&self, cuts: &[usize]) -> Exact {
-        let first = self.cut(cuts[1], self.product(cuts[1], cuts[0]).abs());
-        cuts.windows(2)
-            .skip(1)
-            .fold(first, |p, w| self.cut(w[1], self.product(w[1], w[0]).abs().multiply(&p)))
+    /// The products of absolute values of every subset, as in K4 and K5.
+    fn absolute_products(&self) -> &[Exact] {
+        self.absolute_products.get_or_init(|| {
+            let parts = self.products(|p| p.abs());
+            let product = |cuts: Vec<usize>| {
+                let first = self.cut(cuts[1], parts[cuts[1]][0].clone());
+                let rest = cuts.windows(2).skip(1);
+                rest.fold(first, |p, w| self.cut(w[1], parts[w[1]][w[0]].multiply(&p)))
+            };
+            self.subsets().map(product).collect()
+        })
     }
 
-    fn magnitude(&self, r: usize, i: usize) -> RBig {
-        let s = &self.slopes[r][i];
-        let (a, b) = (s.alpha.clone().abs(), s.beta.clone().abs());
-        if a > b { a } else { b }
+    /// The largest of a number of each neuron in a layer.
+    fn largest(&self, r: usize, f: impl Fn(&Interval) -> Dyadic) -> Enclosure {
+        Enclosure::of(self.slopes[r].iter().map(f).fold(Dyadic::ZERO, Dyadic::max))
     }
 
-    /// The exact value of a bound in l1 or linf.
-    pub fn bound(&self, id: &str, norm: Norm) -> RBig {
-        let max = |values: Vec<RBig>| {
-            values.into_iter().fold(RBig::ZERO, |a, b| if a > b { a } else { b })
-        };
-        match id {
+    /// The value of a bound by its definition; `None` where it has none in these numbers.
+    pub fn bound(&self, id: &str, norm: Norm) -> Option<Enclosure> {
+        let one = Enclosure::of(Dyadic::ONE);
+        let zero = Enclosure::of(Dyadic::ZERO);
+        Some(match id {
             "k_star" => {
                 let maps = self.maps.iter().map(|w| w.norm(norm));
-                let slopes = (0..self.depth()).map(|r| {
-                    max((0..self.slopes[r].len()).map(|i| self.magnitude(r, i)).collect())
-                });
-                maps.chain(slopes).fold(RBig::ONE, |a, b| a * b)
+                let slopes = (0..self.depth()).map(|r| self.largest(r, Interval::magnitude));
+                maps.chain(slopes).fold(one, |a, b| a.times(&b))
             }
-            "k1" => self.subsets().fold(RBig::ZERO, |sum, cuts| {
-                let term = cuts.windows(2).fold(RBig::ONE, |p, w| {
-                    let radius = match self.slopes.get(w[1] - 1) {
-                        Some(layer) => max(layer.iter().map(|s| s.radius.clone()).collect()),
-                        None => RBig::ONE,
-                    };
-                    p * self.product(w[1], w[0]).norm(norm) * radius
-                });
-                sum + term
-            }),
-            "k3" => (1..=self.depth())
-                .fold(self.maps[0].abs(), |p, r| {
-                    self.maps[r].abs().multiply(&p.map(|i, x| self.magnitude(r - 1, i) * x))
-                })
-                .norm(norm),
-            "k4" => self
-                .subsets()
-                .fold(RBig::ZERO, |sum, cuts| sum + self.absolute_product(&cuts).norm(norm)),
+            "k1" => {
+                let norms = self.products(|p| p.norm(norm));
+                let radii: Vec<Enclosure> =
+                    (0..self.depth()).map(|r| self.largest(r, |s| s.radius.clone())).collect();
+                let term = |cuts: Vec<usize>| {
+                    cuts.windows(2).fold(one.clone(), |p, w| {
+                        let p = p.times(&norms[w[1]][w[0]]);
+                        radii.get(w[1] - 1).map_or(p.clone(), |radius| p.times(radius))
+                    })
+                };
+                self.subsets().map(term).fold(zero, |sum, t| sum.plus(&t))
+            }
+            "k3" => self.product_of_absolute_values().norm(norm),
+            "k4" => {
+                let norms = self.absolute_products().iter().map(|p| p.norm(norm));
+                norms.fold(zero, |sum, t| sum.plus(&t))
+            }
             "k5" => self.sum_of_products().norm(norm),
-            "k" => max(self.vertices().iter().map(|j| j.norm(norm)).collect()),
-            _ => panic!("no definition of {id}"),
-        }
+            "k" => largest_norm(self.vertices(), norm),
+            _ => return None,
+        })
     }
 
     /// The matrix of K5.
     pub fn sum_of_products(&self) -> Exact {
-        let products = self.subsets().map(|cuts| self.absolute_product(&cuts));
-        products.reduce(|a, b| a.add(&b)).expect("the empty subset")
+        let products = self.absolute_products().iter().cloned();
+        products.reduce(|a, b| a.plus(&b)).expect("the empty subset")
     }
 
     /// The matrix of K3.
     pub fn product_of_absolute_values(&self) -> Exact {
         (1..=self.depth()).fold(self.maps[0].abs(), |p, r| {
-            self.maps[r].abs().multiply(&p.map(|i, x| self.magnitude(r - 1, i) * x))
+            let scaled = p.map(|i, x| self.slopes[r - 1][i].magnitude().times(x));
+            self.maps[r].abs().multiply(&scaled)
         })
     }
 
     /// All matrices `W_l D_l ... W_0` with slopes at the ends of their intervals.
-    pub fn vertices(&self) -> Vec<Exact> {
-        let mut states = vec![self.maps[0].clone()];
-        for (r, layer) in self.slopes.iter().enumerate() {
-            let mut next = Vec::new();
-            for state in &states {
-                for mask in 0..1usize << layer.len() {
-                    let slope = |i: usize| {
-                        if mask >> i & 1 == 1 { &layer[i].beta } else { &layer[i].alpha }
-                    };
-                    next.push(self.maps[r + 1].multiply(&state.map(|i, x| slope(i) * x)));
-                }
-            }
-            states = next;
-        }
-        states
+    pub fn vertices(&self) -> &[Exact] {
+        self.vertices.get_or_init(|| {
+            let layers = self.slopes.iter().zip(&self.maps[1..]);
+            layers.fold(vec![self.maps[0].clone()], |states, (layer, map)| {
+                let choices = choices(layer);
+                let next = |state: &Exact| {
+                    let vertex =
+                        |slopes: &Vec<&Dyadic>| map.multiply(&state.map(|i, x| slopes[i].times(x)));
+                    choices.iter().map(vertex).collect::<Vec<_>>()
+                };
+                states.iter().flat_map(next).collect()
+            })
+        })
     }
+
+    /// `W_l D_l ... W_0` for the slopes that `slope` gives from the layer, the neuron and the exact values
+    /// that come into it, with the values that come out: the Jacobian at `x` of the function that it
+    /// describes.
+    pub fn jacobian(
+        &self,
+        x: Vec<Dyadic>,
+        biases: &[Vec<Dyadic>],
+        slope: impl Fn(usize, usize, &Dyadic) -> Option<(Dyadic, Dyadic)>,
+    ) -> Option<Exact> {
+        let affine = |r: usize, x: Vec<Dyadic>| -> Vec<Dyadic> {
+            let column = Exact { rows: x.into_iter().map(|x| vec![x]).collect() };
+            let product = self.maps[r].multiply(&column).rows.into_iter().flatten();
+            product.zip(&biases[r]).map(|(y, b)| y.plus(b)).collect()
+        };
+        let mut values = affine(0, x);
+        let mut jacobian = self.maps[0].clone();
+        for r in 0..self.depth() {
+            let pairs = values.iter().enumerate().map(|(i, y)| slope(r, i, y));
+            let (slopes, results): (Vec<_>, Vec<_>) =
+                pairs.collect::<Option<Vec<_>>>()?.into_iter().unzip();
+            jacobian = self.maps[r + 1].multiply(&jacobian.map(|i, x| slopes[i].times(x)));
+            values = affine(r + 1, results);
+        }
+        Some(jacobian)
+    }
+}
+
+fn intervals(chain: &Chain) -> Vec<Vec<Interval>> {
+    let layer = |s: &Slopes| {
+        let d = s.diagonal().expect("componentwise");
+        d.alpha().iter().zip(d.beta()).map(|(&a, &b)| Interval::new(a, b)).collect()
+    };
+    chain.slopes().iter().map(layer).collect()
+}
+
+/// All choices of an end of each interval, each once.
+fn choices(layer: &[Interval]) -> Vec<Vec<&Dyadic>> {
+    layer.iter().fold(vec![Vec::new()], |choices, s| {
+        let ends = if s.alpha == s.beta { vec![&s.alpha] } else { vec![&s.alpha, &s.beta] };
+        let longer = |choice: &Vec<_>| {
+            let with = |&end| choice.iter().copied().chain([end]).collect::<Vec<&Dyadic>>();
+            ends.iter().map(with).collect::<Vec<_>>()
+        };
+        choices.iter().flat_map(longer).collect()
+    })
+}
+
+/// The largest norm. In l2 only the matrices that seem to have the largest are enclosed; the others are
+/// shown not to exceed them.
+pub fn largest_norm(matrices: &[Exact], norm: Norm) -> Enclosure {
+    if norm != Norm::L2 {
+        let norms = matrices.iter().map(|j| j.norm(norm));
+        return norms.fold(Enclosure::of(Dyadic::ZERO), Enclosure::max);
+    }
+    let guesses = matrices.iter().map(Exact::spectral_guess);
+    let best = guesses.enumerate().max_by(|(_, a), (_, b)| a.cmp(b)).map(|(i, _)| i);
+    let Some(best) = best else { return Enclosure::of(Dyadic::ZERO) };
+    let found = matrices[best].norm(norm);
+    if matrices.iter().all(|j| j.spectral_norm_at_most(&found.upper)) {
+        return found;
+    }
+    matrices.iter().map(|j| j.norm(norm)).fold(found, Enclosure::max)
 }

@@ -79,6 +79,14 @@ impl Heap {
         }
     }
 
+    /// The number of items of a tuple or a list.
+    fn length(&self, index: Ref) -> usize {
+        match self.get(index) {
+            Object::Tuple(items) | Object::List(items) => items.len(),
+            _ => 0,
+        }
+    }
+
     fn sizes(&self, index: Ref) -> Option<Vec<usize>> {
         match self.get(index) {
             Object::Tuple(items) | Object::List(items) => {
@@ -96,6 +104,8 @@ struct Machine<'a> {
     heap: Heap,
     stack: Vec<Ref>,
     memo: std::collections::HashMap<usize, Ref>,
+    /// How many more bytes copies of earlier objects may take: a few bytes can ask for one of any object.
+    budget: usize,
 }
 
 /// Reads the pickle at the start of `bytes`: its objects, the last one, and its length.
@@ -109,6 +119,7 @@ pub(super) fn load(bytes: &[u8]) -> Result<(Heap, Ref, usize), String> {
         heap: Heap::default(),
         stack: Vec::new(),
         memo: std::collections::HashMap::new(),
+        budget: bytes.len().saturating_mul(8).saturating_add(1 << 16),
     };
     loop {
         let start = machine.position;
@@ -152,6 +163,14 @@ impl<'a> Machine<'a> {
     fn push(&mut self, object: Object) {
         self.stack.push(self.heap.0.len());
         self.heap.0.push(object);
+    }
+
+    /// Takes the bytes of a copy from the budget.
+    fn charge(&mut self, bytes: usize) -> Result<(), String> {
+        self.budget = self.budget.checked_sub(bytes).ok_or(
+            "the objects repeat each other far more often than those of a state dict; the file is damaged",
+        )?;
+        Ok(())
     }
 
     fn pop(&mut self) -> Result<Ref, String> {
@@ -321,6 +340,7 @@ impl<'a> Machine<'a> {
             };
             (text(module)?, text(name)?)
         };
+        self.charge(module.len() + name.len())?;
         self.push(Object::Global(format!("{module}.{name}")));
         Ok(())
     }
@@ -332,25 +352,37 @@ impl<'a> Machine<'a> {
             self.push(Object::Foreign("an object".to_owned()));
             return Ok(());
         };
+        self.charge(name.len())?;
         let arguments = match self.heap.get(arguments) {
-            Object::Tuple(items) => items.clone(),
+            // No function that is understood has more arguments.
+            Object::Tuple(items) => items.iter().take(8).copied().collect(),
             _ => Vec::new(),
         };
         let object = match (name.as_str(), arguments.as_slice()) {
             ("collections.OrderedDict" | "builtins.dict", []) => Object::Dict(Vec::new()),
-            ("torch.Size", [only]) => self.heap.get(*only).clone(),
-            (
+            // The argument itself is the result.
+            ("torch.Size", [result])
+            | (
                 "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state",
-                [data, ..],
-            ) => self.heap.get(*data).clone(),
+                [result, ..],
+            ) => {
+                self.stack.push(*result);
+                return Ok(());
+            }
             (
                 "torch._utils._rebuild_tensor"
                 | "torch._utils._rebuild_tensor_v2"
                 | "torch._utils._rebuild_tensor_v3",
                 [..],
-            ) => self.tensor(&arguments).ok_or_else(|| {
-                format!("the arguments of {name} are not those of a tensor; the file is damaged")
-            })?,
+            ) => {
+                let axes: usize = arguments.iter().map(|&i| self.heap.length(i)).sum();
+                self.charge(axes.saturating_mul(size_of::<usize>()))?;
+                self.tensor(&arguments).ok_or_else(|| {
+                    format!(
+                        "the arguments of {name} are not those of a tensor; the file is damaged"
+                    )
+                })?
+            }
             _ => Object::Foreign(name),
         };
         self.push(object);
@@ -389,6 +421,8 @@ impl<'a> Machine<'a> {
         let ((kind, key), length) =
             storage.ok_or("a storage is not described as PyTorch does it; the file is damaged")?;
         let object = Object::Storage { kind: kind.to_owned(), key: key.to_owned(), length };
+        let copied = kind.len() + key.len();
+        self.charge(copied)?;
         self.push(object);
         Ok(())
     }

@@ -159,8 +159,57 @@ impl Gather {
         }
     }
 
+    /// The shape of the result; no element is touched, because a shape can be far larger than its file.
+    ///
+    /// # Errors
+    /// Inputs that do not fit.
+    fn resized(&self, inputs: &[Vec<usize>]) -> Result<Vec<usize>, String> {
+        if let Gather::Concat(axis) = self {
+            return joined(inputs, *axis).ok_or_else(|| {
+                let shapes: Vec<String> = inputs.iter().map(|s| show_shape(s)).collect();
+                let shapes = shapes.join(", ");
+                format!("inputs of shapes {shapes} cannot be put together along axis {axis}")
+            });
+        }
+        let mut shape = single(inputs)?.to_vec();
+        let axes = |what: &str, count: usize| {
+            let found = show_shape(&shape);
+            Err(format!("{what} {count} axes, but its input has the shape {found}"))
+        };
+        match self {
+            Gather::Transpose(order) if order.len() != shape.len() => {
+                return axes("orders", order.len());
+            }
+            Gather::Pad { before, .. } if before.len() != shape.len() => {
+                return axes("pads", before.len());
+            }
+            Gather::Transpose(order) => {
+                shape = order.iter().filter_map(|&a| shape.get(a).copied()).collect();
+            }
+            Gather::Slice { axis, start, end, step } => {
+                let length = shape.get(*axis).copied().unwrap_or(0);
+                let end = end.unwrap_or(length).min(length);
+                if *start >= end {
+                    return Err(format!(
+                        "axis {axis} from {start} to {end} is empty for an input of shape {}",
+                        show_shape(&shape)
+                    ));
+                }
+                shape[*axis] = (end - start).div_ceil(*step);
+            }
+            Gather::Pad { before, behind } => {
+                for (length, (a, b)) in shape.iter_mut().zip(before.iter().zip(behind)) {
+                    *length = length.saturating_add(*a).saturating_add(*b);
+                }
+            }
+            Gather::Concat(_) => {}
+        }
+        Ok(shape)
+    }
+
     /// For each element of the output the number of the input element, counted from 1; 0 for zero.
     fn indices(&self, inputs: &[Vec<usize>]) -> Result<ArrayD<usize>, String> {
+        let full = self.resized(inputs)?;
         let mut next = 1;
         let mut arrays: Vec<ArrayD<usize>> = Vec::new();
         for shape in inputs {
@@ -172,71 +221,58 @@ impl Gather {
         }
         if let Gather::Concat(axis) = self {
             let views: Vec<_> = arrays.iter().map(|a| a.view()).collect();
-            let shapes: Vec<String> = inputs.iter().map(|s| show_shape(s)).collect();
-            let fits = inputs.iter().all(|s| *axis < s.len());
-            let joined = if fits { ndarray::concatenate(Axis(*axis), &views).ok() } else { None };
-            return joined.ok_or_else(|| {
-                format!(
-                    "inputs of shapes {} cannot be put together along axis {axis}",
-                    shapes.join(", ")
-                )
-            });
+            return ndarray::concatenate(Axis(*axis), &views).map_err(|e| e.to_string());
         }
-        let shape = single(inputs)?.to_vec();
         let array = arrays.remove(0);
-        match self {
-            Gather::Transpose(axes) if axes.len() == shape.len() => {
-                Ok(array.permuted_axes(IxDyn(axes)))
-            }
-            Gather::Transpose(axes) => Err(format!(
-                "orders {} axes, but its input has the shape {}",
-                axes.len(),
-                show_shape(&shape)
-            )),
-            Gather::Slice { axis, start, end, step } => {
-                let length = shape.get(*axis).copied().unwrap_or(0);
-                let end = end.unwrap_or(length).min(length);
-                if *start >= end {
-                    return Err(format!(
-                        "axis {axis} from {start} to {end} is empty for an input of shape {}",
-                        show_shape(&shape)
-                    ));
+        let part = |axis: usize, start: usize, length: usize, step: usize| {
+            let all = (0..array.ndim()).map(|a| {
+                if a != axis {
+                    return SliceInfoElem::from(..);
                 }
-                let info = |a: usize| {
-                    if a == *axis {
-                        SliceInfoElem::Slice {
-                            start: *start as isize,
-                            end: Some(end as isize),
-                            step: *step as isize,
-                        }
-                    } else {
-                        SliceInfoElem::from(..)
-                    }
-                };
-                let info: Vec<SliceInfoElem> = (0..shape.len()).map(info).collect();
+                let end = Some((start + length) as isize);
+                SliceInfoElem::Slice { start: start as isize, end, step: step as isize }
+            });
+            all.collect::<Vec<SliceInfoElem>>()
+        };
+        match self {
+            Gather::Transpose(axes) => Ok(array.permuted_axes(IxDyn(axes))),
+            Gather::Slice { axis, start, end, step } => {
+                let length = array.shape()[*axis];
+                let end = end.unwrap_or(length).min(length);
+                // Larger steps take the first element, too.
+                let info = part(*axis, *start, end - start, (*step).min(length));
                 Ok(array.slice(info.as_slice()).to_owned())
             }
-            Gather::Pad { before, behind } if before.len() == shape.len() => {
-                let full: Vec<usize> =
-                    (0..shape.len()).map(|a| shape[a] + before[a] + behind[a]).collect();
+            Gather::Pad { before, .. } => {
                 let mut out = ArrayD::zeros(IxDyn(&full));
                 let inner = |a: usize| SliceInfoElem::Slice {
                     start: before[a] as isize,
-                    end: Some((before[a] + shape[a]) as isize),
+                    end: Some((before[a] + array.shape()[a]) as isize),
                     step: 1,
                 };
-                let info: Vec<SliceInfoElem> = (0..shape.len()).map(inner).collect();
+                let info: Vec<SliceInfoElem> = (0..array.ndim()).map(inner).collect();
                 out.slice_mut(info.as_slice()).assign(&array);
                 Ok(out)
             }
-            Gather::Pad { before, .. } => Err(format!(
-                "pads {} axes, but its input has the shape {}",
-                before.len(),
-                show_shape(&shape)
-            )),
             Gather::Concat(_) => Ok(array),
         }
     }
+}
+
+/// The shape of all inputs put together along an axis; `None` where they do not fit.
+fn joined(inputs: &[Vec<usize>], axis: usize) -> Option<Vec<usize>> {
+    let (first, rest) = inputs.split_first()?;
+    let mut shape = first.clone();
+    let mut total = *first.get(axis)?;
+    for other in rest {
+        let same = |(a, (x, y)): (usize, (&usize, &usize))| a == axis || x == y;
+        if other.len() != shape.len() || !first.iter().zip(other).enumerate().all(same) {
+            return None;
+        }
+        total = total.checked_add(other[axis])?;
+    }
+    shape[axis] = total;
+    Some(shape)
 }
 
 impl Layer for Gather {
@@ -250,7 +286,7 @@ impl Layer for Gather {
     }
 
     fn output_shape(&self, inputs: &[Vec<usize>]) -> Result<Vec<usize>, String> {
-        Ok(self.indices(inputs)?.shape().to_vec())
+        self.resized(inputs)
     }
 
     fn lower(&self, inputs: &[Vec<usize>]) -> Result<Lowered, String> {

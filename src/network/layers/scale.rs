@@ -76,20 +76,30 @@ impl Scale {
     }
 }
 
-/// A constant broadcast to the input's shape; leading axes of length 1 (a batch) are dropped.
-fn broadcast(constant: &ArrayD<f64>, shape: &[usize]) -> Result<Vec<f64>, String> {
+/// What `f` makes of a constant broadcast to the input's shape, without writing it out; leading axes of length
+/// 1 (a batch) are dropped.
+fn with_broadcast<T>(
+    constant: &ArrayD<f64>,
+    shape: &[usize],
+    f: impl FnOnce(ndarray::ArrayViewD<'_, f64>) -> T,
+) -> Result<T, String> {
     let mut constant = constant.view();
     while constant.ndim() > shape.len() && constant.shape()[0] == 1 {
         constant = constant.index_axis_move(ndarray::Axis(0), 0);
     }
-    match constant.broadcast(IxDyn(shape)) {
-        Some(values) => Ok(values.iter().copied().collect()),
-        None => Err(format!(
+    let values = constant.broadcast(IxDyn(shape)).ok_or_else(|| {
+        format!(
             "a constant of shape {} cannot be broadcast to the input of shape {}",
             show_shape(constant.shape()),
             show_shape(shape)
-        )),
-    }
+        )
+    })?;
+    Ok(f(values))
+}
+
+/// A constant broadcast to the input's shape.
+fn broadcast(constant: &ArrayD<f64>, shape: &[usize]) -> Result<Vec<f64>, String> {
+    with_broadcast(constant, shape, |values| values.iter().copied().collect())
 }
 
 /// The sums of values of the input's shape over the axes along which a constant is broadcast.
@@ -144,7 +154,7 @@ impl Layer for Scale {
 
     fn output_shape(&self, inputs: &[Vec<usize>]) -> Result<Vec<usize>, String> {
         let input = single(inputs)?;
-        self.constants().try_for_each(|c| broadcast(c, input).map(|_| ()))?;
+        self.constants().try_for_each(|c| with_broadcast(c, input, |_| ()))?;
         Ok(input.to_vec())
     }
 
