@@ -62,6 +62,9 @@ fn the_same_as_with_products_that_are_kept() {
         let (kept, frugal) = (problem(&network), frugal(&network));
         assert!(kept.keeps_products() && !frugal.keeps_products());
         for (id, norm) in STREAMED {
+            if norm == Norm::L2 && name != "mnist_conv_strided" {
+                continue; // as many columns as inputs: one network will do
+            }
             let Ok(found) = find(id).expect("a bound").compute(&frugal, norm) else {
                 // Hulls of max-poolings need the products.
                 assert!(norm == Norm::L1 && id == "k5" && frugal.chain().has_pool());

@@ -114,14 +114,12 @@ pub fn products(problem: &Problem) -> f64 {
     all as f64 + problem.chain().maps().iter().map(map_bytes).fold(0.0, f64::max)
 }
 
-/// The products where they are kept, or `must` be; otherwise the rows that go down together: before and
-/// behind a layer, and what a convolution gathers from them.
+/// The products where they are kept, or `must` be; otherwise the rows that go down together.
 pub fn products_or_rows(problem: &Problem, must: bool) -> f64 {
     if must || problem.keeps_products() {
         return products(problem);
     }
-    let widest = problem.chain().maps().iter().map(|m| m.rows().max(m.columns())).max();
-    4.0 * 8.0 * (widest.unwrap_or(0) * streamed::BLOCK) as f64
+    streamed::bytes(problem.chain())
 }
 
 fn map_bytes(map: &LinearMap) -> f64 {
@@ -196,6 +194,6 @@ pub fn search(chain: &Chain) -> f64 {
     let widest = chain.maps().iter().map(LinearMap::columns).max().unwrap_or(0) as f64;
     let neurons = (chain.neurons() + chain.outputs()) as f64;
     let threads = rayon::current_num_threads() as f64;
-    let part = 12.0 * (weights + neurons * widest) + 24.0 * neurons * neurons;
+    let part = 16.0 * (weights + neurons * widest) + 24.0 * neurons * neurons;
     8.0 * (4.0 * weights + threads * part)
 }

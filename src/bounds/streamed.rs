@@ -15,8 +15,33 @@ use crate::numeric::product::abs_apply_up;
 use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
 use crate::numeric::{Matrix, Norm};
 
-/// Rows that go down together.
-pub(super) const BLOCK: usize = 256;
+/// Entries of a block of rows that go down together: 64 MiB, or a few rows of a wide layer.
+const BLOCK_ENTRIES: usize = 1 << 23;
+
+/// How many rows of layer `t` go down together.
+fn block_rows(chain: &Chain, t: usize) -> usize {
+    (BLOCK_ENTRIES / widest(chain, t).max(1)).max(16)
+}
+
+/// The stages from which there are products with `t` as their end that are not zero, from `t - 1` on.
+fn reached(chain: &Chain, t: usize) -> impl Iterator<Item = usize> + '_ {
+    let passes = |s: &usize| chain.slopes()[*s].norms_up(Norm::Linf).centre != 0.0;
+    std::iter::once(t - 1).chain((0..t - 1).rev().take_while(passes))
+}
+
+/// The most columns of a product with `t` as its end.
+fn widest(chain: &Chain, t: usize) -> usize {
+    reached(chain, t).map(|s| chain.maps()[s].columns()).max().unwrap_or(0)
+}
+
+/// The bytes that the largest blocks take, before and behind a layer, with what a convolution gathers from
+/// them, and matrices that are written out.
+pub(super) fn bytes(chain: &Chain) -> f64 {
+    let rows = |t: usize| block_rows(chain, t).min(chain.maps()[t - 1].rows());
+    let block = (1..=chain.depth() + 1).map(|t| widest(chain, t) * rows(t)).max().unwrap_or(0);
+    let maps: usize = chain.maps().iter().map(|map| map.matrix.bytes()).sum();
+    4.0 * 8.0 * block as f64 + maps as f64
+}
 
 /// The products of a chain, which are formed anew each time they are used.
 pub struct Streamed<'a> {
@@ -33,7 +58,7 @@ impl<'a> Streamed<'a> {
     /// The products of `chain`; the options tell when to stop and whom to tell how far the work is.
     pub fn new(chain: &'a Chain, options: &'a Options, bound: &'static str) -> Streamed<'a> {
         let transposed: Vec<Matrix> =
-            chain.maps().iter().map(|map| map.matrix.transposed()).collect();
+            chain.maps().iter().map(|map| map.matrix.transposed().dense_if_full()).collect();
         let steps: Vec<(f64, ProductError)> =
             (0..chain.depth()).map(|s| step(chain, s, &transposed[s])).collect();
         let errors = (1..=chain.depth() + 1).map(|t| {
@@ -94,24 +119,26 @@ impl<'a> Streamed<'a> {
     ) {
         let matrix = &self.chain.maps()[t - 1].matrix;
         let order = matrix.rows_by_place();
-        for (k, rows) in order.chunks(BLOCK).enumerate() {
+        let block = block_rows(self.chain, t);
+        // The memory of blocks that are done with.
+        let mut spare: Vec<Vec<f64>> = Vec::new();
+        for (k, rows) in order.chunks(block).enumerate() {
             if self.options.stop.is_set() {
                 return;
             }
             self.options.progress.say(|| {
-                let (layers, done) = (self.chain.depth() + 1, 100 * k * BLOCK / order.len());
+                let (layers, done) = (self.chain.depth() + 1, 100 * k * block / order.len());
                 format!("{}: layer {t} of {layers}, {done}% of its rows", self.bound)
             });
-            let mut x = matrix.rows_as_columns(rows);
+            let mut x = matrix.rows_as_columns(rows, spare.pop().unwrap_or_default());
             use_block(t - 1, rows, x.view());
-            for s in (0..t - 1).rev() {
-                let slopes = &self.chain.slopes()[s];
-                if slopes.norms_up(Norm::Linf).centre == 0.0 {
-                    break;
-                }
-                x = self.transposed[s].apply(slopes.centre_transposed(x).view());
+            for s in reached(self.chain, t).skip(1) {
+                x = self.chain.slopes()[s].centre_transposed(x);
+                let next = self.transposed[s].apply_in(x.view(), spare.pop().unwrap_or_default());
+                spare.push(std::mem::replace(&mut x, next).into_raw_vec_and_offset().0);
                 use_block(s, rows, x.view());
             }
+            spare.push(x.into_raw_vec_and_offset().0);
         }
     }
 }

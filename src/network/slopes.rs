@@ -1,6 +1,7 @@
 //! What the bounds know of a nonlinearity: the interval of its slopes, neuron by neuron.
 
 use ndarray::{Array2, ArrayView2, Axis};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::numeric::rounding::{max_up, mul_up, sqrt_up, sub_up, upper};
 use crate::numeric::{Csr, Matrix, Norm};
@@ -226,9 +227,8 @@ impl Slopes {
     pub fn centre_transposed(&self, mut x: Array2<f64>) -> Array2<f64> {
         match self {
             Slopes::Componentwise(d) => {
-                for (mut row, &c) in x.axis_iter_mut(Axis(0)).zip(&d.centre) {
-                    row.mapv_inplace(|value| c * value);
-                }
+                let rows = x.axis_iter_mut(Axis(0)).into_par_iter().with_min_len(256);
+                rows.zip(&d.centre).for_each(|(mut row, &c)| row.mapv_inplace(|value| c * value));
                 x
             }
             Slopes::Pool(pool) => {

@@ -8,9 +8,11 @@
 //! computed without any error this way, and their bounds come out as the numbers of the
 //! publications, digit for digit.
 
+use rayon::prelude::{ParallelIterator, ParallelSlice};
+
 use super::rounding::power_of_two;
 
-/// The numbers whose bits [`Grid::of`] looks at before it gives up on exact sums.
+/// The numbers other than zero whose bits [`Grid::of`] looks at before it gives up on exact sums.
 const PROBED: usize = 64;
 
 /// A grid that contains a set of numbers: all are multiples of `2^step` and at most `max` in
@@ -32,12 +34,12 @@ impl Grid {
 
     /// The grid of the given numbers.
     ///
-    /// Where the first of them already need more bits than exact sums allow, `step` is not looked for
+    /// Where the first of them other than zero already need more bits than exact sums allow, `step` is not looked for
     /// any further: it is `i32::MIN`, which claims nothing.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a f64>) -> Grid {
         let mut values = values.into_iter();
         let mut grid = Grid::ZERO;
-        for &x in values.by_ref().take(PROBED) {
+        for &x in values.by_ref().filter(|&&x| x != 0.0).take(PROBED) {
             grid.include(x);
         }
         if !grid.is_fine() {
@@ -46,40 +48,24 @@ impl Grid {
         }
         // The common case, without branches.
         let (max, min, sum) = values.fold((grid.max, grid.min, 0.0), |(max, min, sum), &x| {
-            let size = x.abs();
-            let size_or_inf = if size == 0.0 { f64::INFINITY } else { size };
-            (f64::max(max, size), f64::min(min, size_or_inf), sum + 0.0 * x)
+            (f64::max(max, x.abs()), f64::min(min, size_or_inf(x)), sum + 0.0 * x)
         });
         Grid::without_step(max, min, sum)
     }
 
     /// [`Grid::of`] of numbers that lie next to each other in memory: the same grid, faster.
     pub fn of_slice(values: &[f64]) -> Grid {
-        const LANES: usize = 8;
-        let probe = Grid::of(&values[..values.len().min(PROBED)]);
-        if values.len() <= PROBED || !probe.is_fine() {
+        let mut probe = Grid::ZERO;
+        values.iter().filter(|&&x| x != 0.0).take(PROBED).for_each(|&x| probe.include(x));
+        if !probe.is_fine() {
             return Grid::of(values);
         }
-        // As in `of`, in independent lanes that the compiler keeps in vector registers; maxima and
-        // minima do not depend on the order.
-        let (mut max, mut min, mut sum) = ([0.0f64; LANES], [f64::INFINITY; LANES], [0.0; LANES]);
-        let (chunks, rest) = values.as_chunks::<LANES>();
-        for chunk in chunks {
-            for k in 0..LANES {
-                let size = chunk[k].abs();
-                let size_or_inf = if size == 0.0 { f64::INFINITY } else { size };
-                max[k] = if size > max[k] { size } else { max[k] };
-                min[k] = if size_or_inf < min[k] { size_or_inf } else { min[k] };
-                sum[k] += 0.0 * chunk[k];
-            }
-        }
-        let rest = rest.iter().fold(Grid::ZERO, |mut grid, &x| {
-            grid.include(x);
-            grid
-        });
-        let max = max.into_iter().fold(rest.max, f64::max);
-        let min = min.into_iter().fold(rest.min, f64::min);
-        Grid::without_step(max, min, sum.into_iter().sum())
+        // Maxima and minima do not depend on the order.
+        let (max, min, sum) = values.par_chunks(1 << 16).map(extremes).reduce(
+            || (0.0, f64::INFINITY, 0.0),
+            |a, b| (f64::max(a.0, b.0), f64::min(a.1, b.1), a.2 + b.2),
+        );
+        Grid::without_step(max, min, sum)
     }
 
     /// Whether the numbers need more bits than exact sums allow.
@@ -140,6 +126,31 @@ impl Grid {
         // Twice the smallest normal number absorbs the rounding of the left side.
         self.min * other.min >= 2.0 * f64::MIN_POSITIVE
     }
+}
+
+fn size_or_inf(x: f64) -> f64 {
+    if x == 0.0 { f64::INFINITY } else { x.abs() }
+}
+
+/// The largest and the smallest nonzero absolute value, and 0 or NaN, as in [`Grid::of`]; in independent
+/// lanes that the compiler keeps in vector registers.
+fn extremes(values: &[f64]) -> (f64, f64, f64) {
+    const LANES: usize = 8;
+    let (mut max, mut min, mut sum) = ([0.0f64; LANES], [f64::INFINITY; LANES], [0.0; LANES]);
+    let mut include = |k: usize, x: f64| {
+        let (size, size_or_inf) = (x.abs(), size_or_inf(x));
+        max[k] = if size > max[k] { size } else { max[k] };
+        min[k] = if size_or_inf < min[k] { size_or_inf } else { min[k] };
+        sum[k] += 0.0 * x;
+    };
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        (0..LANES).for_each(|k| include(k, chunk[k]));
+    }
+    rest.iter().for_each(|&x| include(0, x));
+    let (max, min) =
+        (max.into_iter().fold(0.0, f64::max), min.into_iter().fold(f64::INFINITY, f64::min));
+    (max, min, sum.into_iter().sum())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use ndarray::{ArcArray2, Array2, ArrayView2, Axis};
 
 use super::conv_norm::{Convolution, Part};
 use super::grid::Grid;
+use super::product::zeros;
 use super::rounding::{add_up, power_of_two};
 use super::sparse::Csr;
 use blocks::Blocks;
@@ -274,9 +275,10 @@ impl Matrix {
         }
     }
 
-    /// The given rows as columns, in dense form: columns of the matrix x number of rows.
-    pub fn rows_as_columns(&self, rows: &[usize]) -> Array2<f64> {
-        let mut out = Array2::zeros((self.columns(), rows.len()));
+    /// The given rows as columns, in dense form: columns of the matrix x number of rows; in memory that is not
+    /// used any more.
+    pub fn rows_as_columns(&self, rows: &[usize], memory: Vec<f64>) -> Array2<f64> {
+        let mut out = zeros((self.columns(), rows.len()), memory);
         for (k, &i) in rows.iter().enumerate() {
             match &self.entries {
                 Entries::Dense(a) => out.column_mut(k).assign(&a.row(i)),

@@ -69,6 +69,17 @@ pub fn multiply(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
     out
 }
 
+/// Zeros in memory that is not used any more, which for large arrays takes a fraction of the time that
+/// new memory takes.
+pub fn zeros((rows, columns): (usize, usize), mut memory: Vec<f64>) -> Array2<f64> {
+    if memory.capacity() < rows * columns {
+        return Array2::zeros((rows, columns));
+    }
+    memory.clear();
+    memory.resize(rows * columns, 0.0);
+    Array2::from_shape_vec((rows, columns), memory).unwrap_or_default() // of this shape
+}
+
 /// `out += a b` when `accumulate`, else `out = a b`, with rounding to nearest. `out` must be in
 /// row-major order.
 pub fn multiply_into(

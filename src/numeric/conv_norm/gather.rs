@@ -14,17 +14,21 @@
 //!   over zeros alone are left out.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, Axis, s};
-use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::{ConvAxis, Convolution};
-use crate::numeric::product::multiply;
+use crate::numeric::product::{multiply, zeros};
 use crate::numeric::rounding::add_up;
 use crate::numeric::sparse::Csr;
 
 /// Entries of the gathered blocks that one task multiplies: 1 MiB.
 const TASK_ENTRIES: usize = 1 << 17;
+
+/// Columns that one task multiplies, even where that is more than [`TASK_ENTRIES`].
+const TASK_COLUMNS: usize = 256;
 
 /// The targets along one axis (windows, or elements of the input for the transpose) by the taps that
 /// touch them.
@@ -88,7 +92,7 @@ impl Side {
         ((group * self.channels + channel) * self.height + y) * self.width + x
     }
 
-    /// For each group and place, whether a row of `x` that belongs there has an entry other than zero.
+    /// For each group and place, whether a row of `x` that belongs there is not zero.
     fn used_places(self, groups: usize, x: ArrayView2<'_, f64>) -> Vec<bool> {
         let plane = self.height * self.width;
         let mut used = vec![false; groups * plane];
@@ -188,39 +192,37 @@ impl Convolution {
     }
 
     /// The product of the matrix, or of its transpose, with a block of columns, `f` being applied to the
-    /// entries of the matrix, with rounding to nearest.
+    /// entries of the matrix, with rounding to nearest. The result takes the place of what is in `memory`.
     pub fn apply(
         &self,
         transposed: bool,
         x: ArrayView2<'_, f64>,
         f: impl Fn(f64) -> f64 + Sync,
+        memory: Vec<f64>,
     ) -> Array2<f64> {
         let x = x.as_standard_layout();
         let (targets, sources) = (self.side(transposed), self.side(!transposed));
-        let mut y = Array2::zeros((self.matrix_shape(transposed).0, x.ncols()));
+        let mut y = zeros((self.matrix_shape(transposed).0, x.ncols()), memory);
         if y.is_empty() {
             return y;
         }
-        let mut rows_of_y: Vec<Option<&mut [f64]>> =
-            y.axis_iter_mut(Axis(0)).map(|row| row.into_slice()).collect();
-        let used = sources.used_places(self.groups, x.view());
+        let mut blocks = ColumnBlock::of(sources, self.groups, x.view(), &mut y);
         let (vertical, horizontal) =
             (classes(&self.axes[0], transposed), classes(&self.axes[1], transposed));
         let tasks: Vec<(Shifts<'_>, Vec<Task<'_>>)> = self
             .shifts(&vertical, &horizontal)
             .map(|rows| {
-                let terms =
-                    sources.channels * rows.vertical.taps.len() * rows.horizontal.taps.len();
-                let tasks =
-                    rows.tasks([targets, sources], &used, terms * x.ncols(), &mut rows_of_y);
+                let of_block = |block| rows.tasks([targets, sources], block);
+                let tasks = blocks.iter_mut().flat_map(of_block).collect();
                 (rows, tasks)
             })
             .collect();
-        tasks.into_par_iter().for_each(|(rows, tasks)| {
+        tasks.into_par_iter().filter(|(_, tasks)| !tasks.is_empty()).for_each(|(rows, tasks)| {
             let kernel = self.kernel_of(&rows, transposed, &f);
-            tasks.into_par_iter().for_each(|task| {
-                let gathered = rows.gathered(sources, &task.places, x.view());
-                task.write(multiply(kernel.view(), gathered.view()).view());
+            // One buffer for each thread, as asking for and giving back such sizes takes time.
+            tasks.into_par_iter().for_each_init(Vec::new, |buffer, task| {
+                let gathered = rows.gathered(sources, &task, x.view(), buffer);
+                task.write(multiply(kernel.view(), gathered).view());
             });
         });
         y
@@ -288,10 +290,47 @@ impl Convolution {
     }
 }
 
-/// Some of the places of rows that are shifts of each other, with the rows of the result: those of the
-/// first channel, then those of the second, ...
+/// Some columns of `x` and of the result.
+struct ColumnBlock<'a> {
+    columns: Range<usize>,
+    /// For each group and place, whether a row of `x` that belongs there has an entry other than zero.
+    used: Vec<bool>,
+    /// The rows of the result, until a task takes them.
+    rows: Vec<Option<&'a mut [f64]>>,
+}
+
+impl<'a> ColumnBlock<'a> {
+    fn of(
+        sources: Side,
+        groups: usize,
+        x: ArrayView2<'_, f64>,
+        y: &'a mut Array2<f64>,
+    ) -> Vec<ColumnBlock<'a>> {
+        let rows = y.nrows();
+        let block = |(b, x): (usize, ArrayView2<'_, f64>)| ColumnBlock {
+            columns: b * TASK_COLUMNS..b * TASK_COLUMNS + x.ncols(),
+            used: sources.used_places(groups, x),
+            rows: Vec::with_capacity(rows),
+        };
+        let mut blocks: Vec<ColumnBlock<'_>> = x
+            .axis_chunks_iter(Axis(1), TASK_COLUMNS)
+            .into_par_iter()
+            .enumerate()
+            .map(block)
+            .collect();
+        for row in y.axis_iter_mut(Axis(0)) {
+            let parts = row.into_slice().unwrap_or_default().chunks_mut(TASK_COLUMNS);
+            blocks.iter_mut().zip(parts).for_each(|(block, part)| block.rows.push(Some(part)));
+        }
+        blocks
+    }
+}
+
+/// Some columns of some of the places of rows that are shifts of each other, with the rows of the result:
+/// those of the first channel, then those of the second, ...
 struct Task<'a> {
     places: Vec<(usize, usize)>,
+    columns: Range<usize>,
     rows: Vec<&'a mut [f64]>,
 }
 
@@ -328,49 +367,53 @@ impl Shifts<'_> {
         above.iter().any(|y| across.iter().any(|x| used[first + y * sources.width + x]))
     }
 
-    /// The places over entries other than zero, in parts for one task each, whose rows are taken out of
-    /// those of the result.
+    /// The places over entries other than zero in some columns, in parts for one task each, whose rows are
+    /// taken out of those of the result.
     fn tasks<'a>(
         &self,
         [targets, sources]: [Side; 2],
-        used: &[bool],
-        entries: usize,
-        rows: &mut [Option<&'a mut [f64]>],
+        block: &mut ColumnBlock<'a>,
     ) -> Vec<Task<'a>> {
         let places: Vec<(usize, usize)> =
-            self.places().filter(|&place| self.is_used(used, sources, place)).collect();
+            self.places().filter(|&place| self.is_used(&block.used, sources, place)).collect();
+        let rows = &mut block.rows;
         let of_task = |places: &[(usize, usize)]| Task {
             places: places.to_vec(),
+            columns: block.columns.clone(),
             rows: (0..targets.channels)
                 .flat_map(|channel| places.iter().map(move |&place| (channel, place)))
                 .filter_map(|(channel, place)| rows[self.target(targets, channel, place)].take())
                 .collect(),
         };
+        let terms = sources.channels * self.vertical.taps.len() * self.horizontal.taps.len();
+        let entries = terms * block.columns.len();
         places.chunks((TASK_ENTRIES / entries.max(1)).max(1)).map(of_task).collect()
     }
 
-    /// The rows of `x` that each place needs, one below the other for the channels and taps, the places
-    /// side by side.
-    fn gathered(
+    /// The rows of `x` that each place of a task needs, one below the other for the channels and taps, the
+    /// places side by side; in the buffer.
+    fn gathered<'b>(
         &self,
         sources: Side,
-        places: &[(usize, usize)],
+        task: &Task<'_>,
         x: ArrayView2<'_, f64>,
-    ) -> Array2<f64> {
-        let columns = x.ncols();
+        buffer: &'b mut Vec<f64>,
+    ) -> ArrayView2<'b, f64> {
+        let (all, columns) = (x.ncols(), task.columns.len());
         let width = self.horizontal.taps.len();
         let taps = self.vertical.taps.len() * width;
-        let mut block = Array2::zeros((sources.channels * taps, places.len() * columns));
         let x = x.to_slice().unwrap_or_default(); // in standard layout, see `apply`
-        for (r, mut row) in block.outer_iter_mut().enumerate() {
-            let Some(row) = row.as_slice_mut() else { continue };
+        buffer.clear();
+        for r in 0..sources.channels * taps {
             let (channel, a, b) = (r / taps, r % taps / width, r % width);
-            for (&(v, h), block) in places.iter().zip(row.chunks_mut(columns)) {
+            for &(v, h) in &task.places {
                 let (y, z) = (self.vertical.targets[v].1[a], self.horizontal.targets[h].1[b]);
-                let start = columns * sources.index(self.group, channel, y, z);
-                block.copy_from_slice(&x[start..start + columns]);
+                let start = all * sources.index(self.group, channel, y, z) + task.columns.start;
+                buffer.extend_from_slice(&x[start..start + columns]);
             }
         }
-        block
+        // As many as were written.
+        let shape = (sources.channels * taps, task.places.len() * columns);
+        ArrayView2::from_shape(shape, buffer).unwrap_or_else(|_| ArrayView2::from(&[[0.0; 0]; 0]))
     }
 }

@@ -104,10 +104,15 @@ impl Entries {
         }
     }
 
-    fn apply(&self, x: ArrayView2<'_, f64>, f: &(dyn Fn(f64) -> f64 + Sync)) -> Array2<f64> {
+    fn apply(
+        &self,
+        x: ArrayView2<'_, f64>,
+        f: &(dyn Fn(f64) -> f64 + Sync),
+        memory: Vec<f64>,
+    ) -> Array2<f64> {
         match self {
             Entries::Convolution { convolution, transposed } => {
-                convolution.apply(*transposed, x, f)
+                convolution.apply(*transposed, x, f, memory)
             }
             Entries::Sparse(a, _) => super::multiply::sparse_apply(a, x, f),
         }
@@ -282,15 +287,22 @@ impl Blocks {
     }
 
     /// `f(self) x` for a block of columns, with `f` applied to each entry, with rounding to nearest.
-    pub fn apply(&self, x: ArrayView2<'_, f64>, f: &(dyn Fn(f64) -> f64 + Sync)) -> Array2<f64> {
-        let part = |block: &Block| block.entries.apply(x.slice(s![block.columns(), ..]), f);
+    pub fn apply(
+        &self,
+        x: ArrayView2<'_, f64>,
+        f: &(dyn Fn(f64) -> f64 + Sync),
+        memory: Vec<f64>,
+    ) -> Array2<f64> {
+        let part = |block: &Block, memory: Vec<f64>| {
+            block.entries.apply(x.slice(s![block.columns(), ..]), f, memory)
+        };
         let mut y = match self.blocks.as_slice() {
-            [only] if only.entries.shape() == (self.rows, self.columns) => part(only),
+            [only] if only.entries.shape() == (self.rows, self.columns) => part(only, memory),
             blocks => {
                 let mut y = Array2::zeros((self.rows, x.ncols()));
                 for block in blocks {
                     let mut out = y.slice_mut(s![block.rows(), ..]);
-                    out += &part(block);
+                    out += &part(block, Vec::new());
                 }
                 y
             }

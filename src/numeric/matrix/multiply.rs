@@ -13,6 +13,9 @@ use crate::numeric::sparse::Csr;
 /// Above this share of stored entries a product of sparse matrices becomes dense.
 const DENSE_SHARE: f64 = 0.25;
 
+/// Columns of a block that a sparse matrix is applied to at once: rows of that length stay in the cache.
+const PANEL: usize = 256;
+
 impl Matrix {
     /// The number of terms of a dot product with a row.
     pub fn terms(&self) -> usize {
@@ -46,9 +49,11 @@ impl Matrix {
                 let product = sparse_product(a, b);
                 Matrix { parts: product_parts(self, other, &product), ..product }
             }
-            (Entries::Blocks(a), Entries::Dense(b)) => Matrix::dense(a.apply(b.view(), &|v| v)),
+            (Entries::Blocks(a), Entries::Dense(b)) => {
+                Matrix::dense(a.apply(b.view(), &|v| v, Vec::new()))
+            }
             (Entries::Dense(a), Entries::Blocks(b)) => {
-                Matrix::dense(b.transposed().apply(a.t(), &|v| v).reversed_axes())
+                Matrix::dense(b.transposed().apply(a.t(), &|v| v, Vec::new()).reversed_axes())
             }
             (Entries::Sparse(a, _), Entries::Blocks(b)) => match b.selected_by(a) {
                 Some(product) => Matrix::blocks(product),
@@ -97,10 +102,28 @@ impl Matrix {
 
     /// `self * x` for a dense block of columns, with rounding to nearest.
     pub fn apply(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
+        self.apply_in(x, Vec::new())
+    }
+
+    /// [`Matrix::apply`], with memory that is not used any more for the result of a large convolution.
+    pub fn apply_in(&self, x: ArrayView2<'_, f64>, memory: Vec<f64>) -> Array2<f64> {
         match &self.entries {
             Entries::Dense(a) => product::multiply(a.view(), x),
             Entries::Sparse(a, _) => sparse_apply(a, x, |v| v),
-            Entries::Blocks(blocks) => blocks.apply(x, &|v| v),
+            Entries::Blocks(blocks) => blocks.apply(x, &|v| v, memory),
+        }
+    }
+
+    /// The same matrix, written out where too few of its entries are structural zeros for a sparse matrix to
+    /// be faster.
+    pub fn dense_if_full(self) -> Matrix {
+        match &self.entries {
+            Entries::Sparse(a, _)
+                if a.entries() as f64 > DENSE_SHARE * (a.rows() * a.columns()) as f64 =>
+            {
+                Matrix::dense(a.to_dense())
+            }
+            _ => self,
         }
     }
 
@@ -109,7 +132,7 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(a) => product::abs_apply_up(a.view(), self.grid, x),
             Entries::Sparse(a, _) => self.raised(sparse_apply(a, x, f64::abs), x),
-            Entries::Blocks(blocks) => self.raised(blocks.apply(x, &f64::abs), x),
+            Entries::Blocks(blocks) => self.raised(blocks.apply(x, &f64::abs, Vec::new()), x),
         }
     }
 
@@ -126,11 +149,18 @@ impl Matrix {
 pub(super) fn sparse_apply(
     a: &Csr,
     x: ArrayView2<'_, f64>,
-    f: impl Fn(f64) -> f64 + Sync,
+    f: impl Fn(f64) -> f64 + Sync + Copy,
 ) -> Array2<f64> {
-    let x = x.as_standard_layout();
     let k = x.ncols();
     let mut y = Array2::zeros((a.rows(), k));
+    if k > PANEL {
+        let panels = x.axis_chunks_iter(Axis(1), PANEL);
+        for (x, mut y) in panels.zip(y.axis_chunks_iter_mut(Axis(1), PANEL)) {
+            y.assign(&sparse_apply(a, x, f));
+        }
+        return y;
+    }
+    let x = x.as_standard_layout();
     let row = |i: usize, mut out: ndarray::ArrayViewMut2<'_, f64>| {
         for (r, mut out) in out.outer_iter_mut().enumerate() {
             for (j, value) in a.row(i + r) {
@@ -209,9 +239,5 @@ fn sparse_product(a: &Csr, b: &Csr) -> Matrix {
     let csr = Csr::from_rows(a.rows(), columns, |i, push| {
         rows[i].iter().for_each(|&(j, value)| push(j, value));
     });
-    if csr.entries() as f64 > DENSE_SHARE * (a.rows() * columns) as f64 {
-        Matrix::dense(csr.to_dense())
-    } else {
-        Matrix::sparse(csr)
-    }
+    Matrix::sparse(csr).dense_if_full()
 }
