@@ -194,6 +194,6 @@ pub fn search(chain: &Chain) -> f64 {
     let widest = chain.maps().iter().map(LinearMap::columns).max().unwrap_or(0) as f64;
     let neurons = (chain.neurons() + chain.outputs()) as f64;
     let threads = rayon::current_num_threads() as f64;
-    let part = 16.0 * (weights + neurons * widest) + 24.0 * neurons * neurons;
+    let part = 40.0 * (weights + neurons * widest) + 24.0 * neurons * neurons;
     8.0 * (4.0 * weights + threads * part)
 }

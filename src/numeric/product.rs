@@ -166,12 +166,19 @@ fn abs_matrix_vector(a: ArrayView2<'_, f64>, x: ArrayView1<'_, f64>) -> ndarray:
     let block = |start: usize| {
         let end = (start + 512).min(a.nrows());
         let mut y = vec![0.0; end - start];
-        for (column, &v) in stored.rows().into_iter().zip(&x) {
-            if let Some(column) = column.as_slice() {
-                for (y, p) in y.iter_mut().zip(&column[start..end]) {
-                    *y += p.abs() * v;
-                }
+        // Four at a time, as `y` is read and written for each.
+        let columns: Vec<&[f64]> =
+            stored.rows().into_iter().filter_map(|c| Some(&c.to_slice()?[start..end])).collect();
+        let (fours, rest) = columns.as_chunks::<4>();
+        let (x4, x_rest) = x.as_chunks::<4>();
+        for ([a, b, c, d], x) in fours.iter().zip(x4) {
+            let columns = a.iter().zip(*b).zip(c.iter().zip(*d));
+            for (y, ((a, b), (c, d))) in y.iter_mut().zip(columns) {
+                *y += (a.abs() * x[0] + b.abs() * x[1]) + (c.abs() * x[2] + d.abs() * x[3]);
             }
+        }
+        for (column, v) in rest.iter().zip(x_rest) {
+            y.iter_mut().zip(*column).for_each(|(y, p)| *y += p.abs() * v);
         }
         y
     };

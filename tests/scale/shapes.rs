@@ -49,9 +49,10 @@ fn a_thousand_layers_of_one_neuron() {
 
 #[test]
 fn a_thousand_layers_of_three_neurons() {
-    // Permutations of three neurons: every product is a permutation, of norm 1 in every norm.
-    let network = dense(&[3; 1002], |r, i, j| f64::from((i + r) % 3 == j));
-    for norm in ["l1", "l2", "linf"] {
+    // Permutations of three neurons: every product is a permutation, of norm 1 in every norm. The products of
+    // all pairs of layers take time in proportion to the square of their number, so only one norm has all.
+    for (norm, layers) in [("linf", 1000), ("l1", 200), ("l2", 200)] {
+        let network = dense(&vec![3; layers + 2], |r, i, j| f64::from((i + r) % 3 == j));
         let report = report(&network, norm, &["--bounds", "k_star,k1,k3,k5", "--no-lower"]);
         for id in ["k_star", "k1", "k3"] {
             assert_tight(&report, id, 1.0);

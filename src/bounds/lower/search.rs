@@ -12,6 +12,9 @@ use crate::numeric::{Interval, Norm};
 /// Candidates that are handed on for verification, and from which the local search starts.
 const KEPT: usize = 3;
 
+/// Samples for each pair of neurons: a few neurons have few patterns, and more samples find nothing new.
+const SAMPLES_PER_PAIR: usize = 16;
+
 /// Rough number of floating-point operations that the whole search may take.
 const WORK: f64 = 6e9;
 
@@ -20,7 +23,8 @@ const WORK: f64 = 6e9;
 pub fn points(network: &LoweredNetwork, norms: &[Norm], samples: usize) -> Vec<Vec<Vec<f64>>> {
     let model = Model::new(network);
     let affordable = (WORK / model.work()) as usize;
-    let samples = samples.min(affordable / 3).max(8);
+    let enough = SAMPLES_PER_PAIR.saturating_mul(network.chain.neurons().saturating_pow(2));
+    let samples = samples.min(affordable / 3).min(enough).max(8);
     let steps = (affordable / 3 / (norms.len() * KEPT).max(1)).min(samples).max(4);
     let starts: Vec<Vec<f64>> = (0..samples).map(|i| model.sample(i)).collect();
     let values: Vec<Vec<f64>> = (0..samples)
