@@ -166,6 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn products_underflow_below_the_smallest_normal_number() {
+        // Twice 2^-1022, the smallest normal number, is the limit.
+        let power = |e: i32| Grid::of(&[power_of_two(e)]);
+        assert!(power(0).never_underflows(power(0)));
+        assert!(power(-511).never_underflows(power(-510)));
+        assert!(!power(-511).never_underflows(power(-511)));
+        assert!(!power(-600).never_underflows(power(-600)));
+        assert!(Grid::ZERO.never_underflows(power(-1000)));
+    }
+
+    #[test]
     fn slices_have_the_same_grid() {
         let fine: Vec<f64> = (0..200).map(|i| (f64::from(i) - 77.0) / 7.0).collect();
         let coarse: Vec<f64> = (0..200).map(|i| f64::from(i % 9) - 4.0).collect();

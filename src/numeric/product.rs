@@ -250,6 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn raised_products_are_upper_bounds_however_large_the_error_is() {
+        for relative in [1e-16, 1e-9, 1e-3, 0.1, 0.25, 1.0 / 3.0] {
+            for absolute in [0.0, 1e-3, 1.0] {
+                let raised = DotError { relative, absolute }.raise(1.0);
+                let least = (exact(1.0) + exact(absolute)) / (exact(1.0) - exact(relative));
+                assert!(exact(raised) >= least, "{relative} {absolute}: {raised}");
+                // 1 / (1 - g) <= 1 + 2g while g <= 1/2, so the factor is at most its square and 8 eps.
+                let most = (1.0 + absolute) * (1.0 + 2.0 * relative).powi(2) * (1.0 + 1e-14);
+                assert!(raised <= most, "{relative} {absolute}: {raised}");
+            }
+        }
+        assert_eq!(DotError { relative: 0.5, absolute: 0.0 }.raise(1.0), f64::INFINITY);
+    }
+
+    #[test]
     fn integers_stay_exact() {
         let a = Array2::from_shape_fn((3, 4), |(i, j)| i as f64 - j as f64);
         assert_eq!(row_abs_sums_up(a.view(), Grid::of(a.iter())), vec![6.0, 4.0, 4.0]);

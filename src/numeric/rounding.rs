@@ -218,6 +218,8 @@ mod tests {
             if (a + b).is_finite() {
                 prop_assert!(is_least_upper(add_up(a, b), &s));
                 prop_assert!(is_least_upper(-add_down(-a, -b), &s));
+                prop_assert!(is_least_upper(sub_up(a, -b), &s));
+                prop_assert!(is_least_upper(-sub_down(-a, b), &s));
             }
         }
 
@@ -262,6 +264,19 @@ mod tests {
             prop_assert!(power_of_two(e) <= x.abs() && x.abs() / 2.0 <= power_of_two(e));
             prop_assert!(x.abs() < power_of_two(e + 1));
         }
+    }
+
+    #[test]
+    fn gamma_is_an_upper_bound_within_a_few_units() {
+        assert_eq!(UNIT_ROUNDOFF, power_of_two(-53));
+        for n in [0, 1, 2, 3, 1000, 1 << 40, 1 << 51, (1 << 52) - 1] {
+            let nu = RBig::from(n) * exact(UNIT_ROUNDOFF);
+            let value = &nu / (exact(1.0) - &nu);
+            assert!(exact(gamma(n)) >= value, "{n}");
+            // The two roundings and the factor for them: below 8 EPSILON.
+            assert!(exact(gamma(n)) <= value * exact(1.0 + 8.0 * f64::EPSILON), "{n}");
+        }
+        assert_eq!(gamma(1 << 52), f64::INFINITY);
     }
 
     #[test]
