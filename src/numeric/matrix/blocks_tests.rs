@@ -51,10 +51,15 @@ fn same(blocks: &Matrix, written: &Matrix) {
         let longest =
             b.to_dense().outer_iter().map(|r| r.iter().filter(|x| **x != 0.0).count()).max();
         assert!(Some(a.terms()) >= longest);
-        for columns in [1, 3] {
+        // 300 columns are more than one panel.
+        for columns in [1, 3, 300] {
             let x = integers(a.columns() * columns, 5);
             let x = Array2::from_shape_vec((a.columns(), columns), x).expect("the shape");
-            assert_eq!(a.apply(x.view()), b.apply(x.view()));
+            let y = b.to_dense().dot(&x);
+            assert_eq!(a.apply(x.view()), y);
+            assert_eq!(b.apply(x.view()), y);
+            // What is in the memory for the result does not matter.
+            assert_eq!(a.apply_in(x.view(), vec![f64::NAN; y.len() + 1]), y);
             let x = x.mapv(f64::abs);
             assert_eq!(a.abs_apply_up(x.view()), b.abs_apply_up(x.view()));
         }
