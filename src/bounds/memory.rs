@@ -42,15 +42,19 @@ pub fn of_lowering(network: &Network) -> f64 {
 }
 
 fn fits(name: &str, needed: f64, problem: &Problem, norm: Norm) -> Result<(), Refusal> {
-    let (needed, limit) = (PROGRAM + held(problem) + needed, problem.options().ceiling);
+    let needed = PROGRAM + held(problem) + needed;
+    let (what, advice) =
+        (format!("{name} in {norm} needs"), "leave it out, or raise --memory-limit");
+    within(&what, needed, problem.options().ceiling, advice)
+}
+
+/// Refuses `what` where it is above the limit, with the advice what to do.
+fn within(what: &str, needed: f64, limit: usize, advice: &str) -> Result<(), Refusal> {
     if needed <= limit as f64 {
         return Ok(());
     }
-    Err(Refusal(format!(
-        "{name} in {norm} needs about {}, above the limit of {}; leave it out, or raise --memory-limit",
-        show(needed),
-        show(limit as f64)
-    )))
+    let (needed, limit) = (show(needed), show(limit as f64));
+    Err(Refusal(format!("{what} about {needed}, above the limit of {limit}; {advice}")))
 }
 
 /// Checks that a network can be brought into the form that is bounded, while its own tensors exist.
@@ -58,15 +62,7 @@ fn fits(name: &str, needed: f64, problem: &Problem, norm: Norm) -> Result<(), Re
 /// # Errors
 /// A refusal with the estimate where it cannot.
 pub fn check_lowering(network: &Network, limit: usize) -> Result<(), Refusal> {
-    let needed = of_lowering(network);
-    if needed <= limit as f64 {
-        return Ok(());
-    }
-    Err(Refusal(format!(
-        "the layers need about {}, above the limit of {}; raise --memory-limit",
-        show(needed),
-        show(limit as f64)
-    )))
+    within("the layers need", of_lowering(network), limit, "raise --memory-limit")
 }
 
 /// A number of bytes as messages show it.

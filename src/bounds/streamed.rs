@@ -120,6 +120,7 @@ impl<'a> Streamed<'a> {
         let matrix = &self.chain.maps()[t - 1].matrix;
         let order = matrix.rows_by_place();
         let block = block_rows(self.chain, t);
+        let below: Vec<usize> = reached(self.chain, t).skip(1).collect();
         // The memory of blocks that are done with.
         let mut spare: Vec<Vec<f64>> = Vec::new();
         for (k, rows) in order.chunks(block).enumerate() {
@@ -132,7 +133,7 @@ impl<'a> Streamed<'a> {
             });
             let mut x = matrix.rows_as_columns(rows, spare.pop().unwrap_or_default());
             use_block(t - 1, rows, x.view());
-            for s in reached(self.chain, t).skip(1) {
+            for &s in &below {
                 x = self.chain.slopes()[s].centre_transposed(x);
                 let next = self.transposed[s].apply_in(x.view(), spare.pop().unwrap_or_default());
                 spare.push(std::mem::replace(&mut x, next).into_raw_vec_and_offset().0);
@@ -160,8 +161,7 @@ fn step(chain: &Chain, s: usize, transposed: &Matrix) -> (f64, ProductError) {
 
 /// An upper bound of `|a| x`; `x` is nonnegative.
 fn absolute_up(a: ArrayView2<'_, f64>, x: ArrayView2<'_, f64>) -> Array2<f64> {
-    let grid = a.as_slice_memory_order().map_or_else(|| Grid::of(a.iter()), Grid::of_slice);
-    abs_apply_up(a, grid, x)
+    abs_apply_up(a, Grid::of_matrix(a), x)
 }
 
 impl Apply for Streamed<'_> {

@@ -100,10 +100,7 @@ impl Network {
         let shapes = self.shapes()?;
         let mut layers = Vec::with_capacity(self.nodes.len());
         for index in 0..self.nodes.len() {
-            let node = &self.nodes[index];
-            let inputs: Vec<Vec<usize>> = node.inputs.iter().map(|&i| shapes[i].clone()).collect();
-            let lowered = node.layer.lower(&inputs);
-            layers.push(lowered.map_err(|reason| self.error(index, reason))?);
+            layers.push(self.lowered_layer(index, &shapes)?);
             // From here on only the places of the nodes are looked at.
             self.nodes[index].layer = Arc::new(Activation::Identity);
         }
@@ -113,13 +110,16 @@ impl Network {
     /// The shapes of all values, and each layer on its own.
     pub(super) fn lowered_layers(&self) -> Result<(Vec<Vec<usize>>, Vec<Lowered>), LayerError> {
         let shapes = self.shapes()?;
-        let mut layers = Vec::with_capacity(self.nodes.len());
-        for (index, node) in self.nodes.iter().enumerate() {
-            let inputs: Vec<Vec<usize>> = node.inputs.iter().map(|&i| shapes[i].clone()).collect();
-            let lowered = node.layer.lower(&inputs);
-            layers.push(lowered.map_err(|reason| self.error(index, reason))?);
-        }
+        let layers = (0..self.nodes.len()).map(|index| self.lowered_layer(index, &shapes));
+        let layers: Vec<Lowered> = layers.collect::<Result<_, _>>()?;
         Ok((shapes, layers))
+    }
+
+    /// One layer on its own, given the shapes of all values.
+    fn lowered_layer(&self, index: usize, shapes: &[Vec<usize>]) -> Result<Lowered, LayerError> {
+        let node = &self.nodes[index];
+        let inputs: Vec<Vec<usize>> = node.inputs.iter().map(|&i| shapes[i].clone()).collect();
+        node.layer.lower(&inputs).map_err(|reason| self.error(index, reason))
     }
 }
 

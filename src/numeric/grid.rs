@@ -8,6 +8,7 @@
 //! computed without any error this way, and their bounds come out as the numbers of the
 //! publications, digit for digit.
 
+use ndarray::ArrayView2;
 use rayon::prelude::{ParallelIterator, ParallelSlice};
 
 use super::rounding::power_of_two;
@@ -66,6 +67,14 @@ impl Grid {
             |a, b| (f64::max(a.0, b.0), f64::min(a.1, b.1), a.2 + b.2),
         );
         Grid::without_step(max, min, sum)
+    }
+
+    /// [`Grid::of`] of the entries of a matrix, the faster way where they lie next to each other.
+    pub fn of_matrix(matrix: ArrayView2<'_, f64>) -> Grid {
+        match matrix.as_slice_memory_order() {
+            Some(slice) => Grid::of_slice(slice),
+            None => Grid::of(matrix.iter()),
+        }
     }
 
     /// Whether the numbers need more bits than exact sums allow.

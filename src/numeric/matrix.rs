@@ -44,10 +44,7 @@ impl Matrix {
 
     /// A dense matrix whose entries are shared.
     pub fn shared(entries: ArcArray2<f64>) -> Matrix {
-        let grid = match entries.as_slice_memory_order() {
-            Some(slice) => Grid::of_slice(slice),
-            None => Grid::of(entries.iter()),
-        };
+        let grid = Grid::of_matrix(entries.view());
         Matrix { entries: Entries::Dense(entries), grid, parts: Vec::new() }
     }
 

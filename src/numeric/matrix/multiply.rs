@@ -138,8 +138,7 @@ impl Matrix {
 
     /// An upper bound of the nonnegative product `|self| x` that was computed as `y`.
     fn raised(&self, mut y: Array2<f64>, x: ArrayView2<'_, f64>) -> Array2<f64> {
-        let grid = x.as_slice_memory_order().map_or_else(|| Grid::of(x.iter()), Grid::of_slice);
-        let error = self.dot_error(grid);
+        let error = self.dot_error(Grid::of_matrix(x));
         y.par_mapv_inplace(|value| error.raise(value));
         y
     }
