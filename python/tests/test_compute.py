@@ -358,6 +358,8 @@ class Program(InFolder):
         slow = self.write("lipbound", "#!/bin/sh\necho $$ > pid\nexec sleep 600\n")
         slow.chmod(0o755)
         code = f"import lipbound._program as p; p.program = lambda: {str(slow)!r}\n" + code
+        # Where the tests are started in the background, shells have SIGINT ignored, and children inherit that.
+        code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + code
         arguments = [sys.executable, "-c", code, self.temporary]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
             self.assertEqual(process.stdout.readline(), "ready\n")
