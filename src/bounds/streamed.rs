@@ -4,16 +4,22 @@
 //! them goes down through the transposed layers, `x <- W_{s-1}^T C_s x`, and passes by every `(t, s)` on
 //! its way. The work is that of forming the products; what is kept is one block. Below a nonlinearity
 //! without a centre (max-pooling) products are zero, so the block ends there.
+//!
+//! Where all layers on the way are convolutions and the centres are the same at all places of a channel, the
+//! rows of most places are shifts of each other ([`Fields`]): then those of one place of each class go down,
+//! with the columns in their receptive fields alone.
 
-use ndarray::{Array2, ArrayView2, Axis};
+mod block;
+
+use ndarray::Array2;
 
 use super::products::{Apply, ProductError};
 use super::{Options, Refusal};
-use crate::network::Chain;
-use crate::numeric::grid::Grid;
-use crate::numeric::product::abs_apply_up;
+use crate::network::{Chain, Slopes};
+use crate::numeric::conv_norm::fields::{ConvolutionMatrix, Fields};
 use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
 use crate::numeric::{Matrix, Norm};
+use block::{Block, GATHERED_ENTRIES, Rows};
 
 /// Entries of a block of rows that go down together: 64 MiB, or a few rows of a wide layer.
 const BLOCK_ENTRIES: usize = 1 << 23;
@@ -37,10 +43,55 @@ fn widest(chain: &Chain, t: usize) -> usize {
 /// The bytes that the largest blocks take, before and behind a layer, with what a convolution gathers from
 /// them, and matrices that are written out.
 pub(super) fn bytes(chain: &Chain) -> f64 {
-    let rows = |t: usize| block_rows(chain, t).min(chain.maps()[t - 1].rows());
-    let block = (1..=chain.depth() + 1).map(|t| widest(chain, t) * rows(t)).max().unwrap_or(0);
+    let entries = |t: usize| match Shared::new(chain, t) {
+        Some(shared) => {
+            let steps = 0..shared.factors.len() + 1;
+            let of_class = |c: &Fields| steps.clone().map(|k| c.entries(k)).max();
+            shared.classes.iter().filter_map(of_class).max().unwrap_or(0) + GATHERED_ENTRIES / 4
+        }
+        None => widest(chain, t) * block_rows(chain, t).min(chain.maps()[t - 1].rows()),
+    };
+    let block = (1..=chain.depth() + 1).map(entries).max().unwrap_or(0);
     let maps: usize = chain.maps().iter().map(|map| map.matrix.bytes()).sum();
     4.0 * 8.0 * block as f64 + maps as f64
+}
+
+/// The rows of layer `t` in classes of shifts of each other.
+struct Shared {
+    classes: Vec<Fields>,
+    /// Behind each step but the last, the factor of each channel.
+    factors: Vec<Vec<f64>>,
+}
+
+impl Shared {
+    /// `None` where a layer on the way is no convolution, or a centre depends on the place.
+    fn new(chain: &Chain, t: usize) -> Option<Shared> {
+        let stages: Vec<usize> = reached(chain, t).collect();
+        let mut maps: Vec<ConvolutionMatrix> = Vec::new();
+        for &s in stages.iter().rev() {
+            let matrix = &chain.maps()[s].matrix;
+            let map = match matrix.as_convolution() {
+                None if matrix.is_identity() => maps.last()?.identity(),
+                map => map?,
+            };
+            maps.push(map);
+        }
+        maps.reverse();
+        let factors: Option<Vec<_>> = (stages[1..].iter().zip(&maps))
+            .map(|(&s, above)| of_channels(&chain.slopes()[s], above.columns_of_channel()))
+            .collect();
+        Some(Shared { classes: Fields::classes(&maps)?, factors: factors? })
+    }
+}
+
+/// The centre of each channel of `size` neurons; `None` where neurons of one differ.
+fn of_channels(slopes: &Slopes, size: usize) -> Option<Vec<f64>> {
+    let mut channels = slopes.diagonal()?.centre().chunks(size);
+    let factor = |c: &[f64]| c.iter().all(|x| x.to_bits() == c[0].to_bits()).then_some(c[0]);
+    channels.try_fold(Vec::new(), |mut factors, c| {
+        factors.push(factor(c)?);
+        Some(factors)
+    })
 }
 
 /// The products of a chain, which are formed anew each time they are used.
@@ -94,15 +145,9 @@ impl<'a> Streamed<'a> {
         if norm == Norm::L1 {
             sums = self.chain.maps()[..t].iter().map(|map| vec![0.0; map.columns()]).collect();
         }
-        self.for_blocks(t, |s, rows, x| {
-            let x = if norm == Norm::L1 { x } else { x.reversed_axes() };
-            let ones = Array2::ones((x.ncols(), 1));
-            let new = absolute_up(x, ones.view());
-            debug_assert!(norm == Norm::L1 || new.nrows() == rows.len());
-            match sums.get_mut(s) {
-                Some(sums) => sums.iter_mut().zip(&new).for_each(|(a, &b)| *a = add_up(*a, b)),
-                None => norms[s] = new.iter().copied().fold(norms[s], max_up),
-            }
+        self.for_blocks(t, |s, block| match sums.get_mut(s) {
+            Some(sums) => block.add_column_sums_up(sums),
+            None => norms[s] = max_up(norms[s], block.norm_linf_up()),
         });
         for (norm, sums) in norms.iter_mut().zip(&sums) {
             *norm = sums.iter().copied().fold(0.0, max_up);
@@ -110,13 +155,25 @@ impl<'a> Streamed<'a> {
         self.finished().map(|()| norms)
     }
 
-    /// Calls `use_block(s, rows, x)` with blocks of columns `x` that are rows of `P_(t,s)`, for all rows
-    /// and all `s` for which the product is not zero; ends early where it is told to stop.
-    fn for_blocks(
-        &self,
-        t: usize,
-        mut use_block: impl FnMut(usize, &[usize], ArrayView2<'_, f64>),
-    ) {
+    /// Calls `use_block(s, block)` with blocks of rows of `P_(t,s)`, for all rows and all `s` for which the
+    /// product is not zero; ends early where it is told to stop.
+    fn for_blocks(&self, t: usize, mut use_block: impl FnMut(usize, &Block<'_>)) {
+        match Shared::new(self.chain, t) {
+            Some(shared) => self.for_classes(t, &shared, &mut use_block),
+            None => self.for_rows(t, &mut use_block),
+        }
+    }
+
+    /// Whether to go on, having said how far the work is.
+    fn goes_on(&self, t: usize, done: usize, all: usize) -> bool {
+        self.options.progress.say(|| {
+            let (layers, done) = (self.chain.depth() + 1, 100 * done / all);
+            format!("{}: layer {t} of {layers}, {done}% of its rows", self.bound)
+        });
+        !self.options.stop.is_set()
+    }
+
+    fn for_rows(&self, t: usize, use_block: &mut dyn FnMut(usize, &Block<'_>)) {
         let matrix = &self.chain.maps()[t - 1].matrix;
         let order = matrix.rows_by_place();
         let block = block_rows(self.chain, t);
@@ -124,22 +181,37 @@ impl<'a> Streamed<'a> {
         // The memory of blocks that are done with.
         let mut spare: Vec<Vec<f64>> = Vec::new();
         for (k, rows) in order.chunks(block).enumerate() {
-            if self.options.stop.is_set() {
+            if !self.goes_on(t, k * block, order.len()) {
                 return;
             }
-            self.options.progress.say(|| {
-                let (layers, done) = (self.chain.depth() + 1, 100 * k * block / order.len());
-                format!("{}: layer {t} of {layers}, {done}% of its rows", self.bound)
-            });
             let mut x = matrix.rows_as_columns(rows, spare.pop().unwrap_or_default());
-            use_block(t - 1, rows, x.view());
+            use_block(t - 1, &Block { x: x.view(), rows: Rows::Whole(rows) });
             for &s in &below {
                 x = self.chain.slopes()[s].centre_transposed(x);
                 let next = self.transposed[s].apply_in(x.view(), spare.pop().unwrap_or_default());
                 spare.push(std::mem::replace(&mut x, next).into_raw_vec_and_offset().0);
-                use_block(s, rows, x.view());
+                use_block(s, &Block { x: x.view(), rows: Rows::Whole(rows) });
             }
             spare.push(x.into_raw_vec_and_offset().0);
+        }
+    }
+
+    fn for_classes(&self, t: usize, shared: &Shared, use_block: &mut dyn FnMut(usize, &Block<'_>)) {
+        for (k, fields) in shared.classes.iter().enumerate() {
+            if !self.goes_on(t, k, shared.classes.len()) {
+                return;
+            }
+            let mut x = fields.first_rows();
+            use_block(t - 1, &Block { x: x.view(), rows: Rows::Fields(fields, 0) });
+            for (step, (s, factors)) in
+                reached(self.chain, t).skip(1).zip(&shared.factors).enumerate()
+            {
+                for (mut row, c) in x.outer_iter_mut().zip(factors.iter().cycle()) {
+                    row.mapv_inplace(|value| c * value);
+                }
+                x = fields.step(step + 1, x.view());
+                use_block(s, &Block { x: x.view(), rows: Rows::Fields(fields, step + 1) });
+            }
         }
     }
 }
@@ -159,23 +231,15 @@ fn step(chain: &Chain, s: usize, transposed: &Matrix) -> (f64, ProductError) {
     (growth, error)
 }
 
-/// An upper bound of `|a| x`; `x` is nonnegative.
-fn absolute_up(a: ArrayView2<'_, f64>, x: ArrayView2<'_, f64>) -> Array2<f64> {
-    abs_apply_up(a, Grid::of_matrix(a), x)
-}
-
 impl Apply for Streamed<'_> {
     fn error(&self, t: usize, s: usize) -> ProductError {
         self.errors[t - 1][s]
     }
 
     fn add_up(&self, t: usize, cuts: &[(usize, Array2<f64>)], total: &mut Array2<f64>) {
-        self.for_blocks(t, |s, rows, block| {
-            for (_, x) in cuts.iter().filter(|(start, _)| *start == s) {
-                let new = absolute_up(block.reversed_axes(), x.view());
-                for (&i, new) in rows.iter().zip(new.axis_iter(Axis(0))) {
-                    total.row_mut(i).zip_mut_with(&new, |a, &b| *a = add_up(*a, b));
-                }
+        self.for_blocks(t, |s, block| {
+            for (_, v) in cuts.iter().filter(|(start, _)| *start == s) {
+                block.add_products_up(v.view(), total);
             }
         });
     }

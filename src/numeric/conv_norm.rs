@@ -18,6 +18,7 @@
 //! Each largest eigenvalue is verified ([`symbol`]).
 
 mod cells;
+pub mod fields;
 mod gather;
 mod lattice;
 mod part;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ndarray::{ArcArray2, Array2, ArrayView2, Axis};
 
+use super::conv_norm::fields::ConvolutionMatrix;
 use super::conv_norm::{Convolution, Part};
 use super::grid::Grid;
 use super::product::zeros;
@@ -196,6 +197,18 @@ impl Matrix {
                 let (a, t) = blocks.written();
                 Some((a, t))
             }
+        }
+    }
+
+    /// The convolution whose matrix this is, or the transpose of whose matrix, where it is known to be one.
+    pub fn as_convolution(&self) -> Option<ConvolutionMatrix> {
+        match &self.entries {
+            Entries::Dense(_) => None,
+            Entries::Sparse(a, _) => {
+                let whole = |p: &&Part| p.covers(&(0..a.rows()), &(0..a.columns()));
+                self.parts.iter().find(whole).map(Part::matrix)
+            }
+            Entries::Blocks(blocks) => blocks.as_convolution(),
         }
     }
 

@@ -58,7 +58,7 @@ fn classes(axis: &ConvAxis, transposed: bool) -> Classes {
 impl ConvAxis {
     /// The elements under a window, or the windows over an element for the transpose, in increasing
     /// order, each with the tap that lies there.
-    fn sources(&self, transposed: bool, target: usize) -> Vec<(usize, usize)> {
+    pub(super) fn sources(&self, transposed: bool, target: usize) -> Vec<(usize, usize)> {
         if !transposed {
             return (0..self.taps).filter_map(|o| Some((self.element(target, o)?, o))).collect();
         }

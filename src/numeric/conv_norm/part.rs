@@ -11,6 +11,7 @@ use std::ops::Range;
 use ndarray::Array4;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
+use super::fields::ConvolutionMatrix;
 use super::{ConvAxis, Convolution};
 use crate::numeric::rounding::power_of_two;
 use crate::numeric::sparse::Csr;
@@ -61,6 +62,11 @@ impl Part {
     pub fn covers(&self, rows: &Range<usize>, columns: &Range<usize>) -> bool {
         let inside = |a: &Range<usize>, b: &Range<usize>| a.start >= b.start && a.end <= b.end;
         inside(rows, &self.rows) && inside(columns, &self.columns)
+    }
+
+    /// The convolution and whether the block is its transpose.
+    pub fn matrix(&self) -> ConvolutionMatrix {
+        ConvolutionMatrix { convolution: self.convolution.clone(), transposed: self.transposed }
     }
 
     /// An upper bound of the norm of the part and of all its submatrices.

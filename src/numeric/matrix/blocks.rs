@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use ndarray::{Array2, ArrayView2, s};
 
 use crate::numeric::conv_norm::Convolution;
+use crate::numeric::conv_norm::fields::ConvolutionMatrix;
 use crate::numeric::grid::Grid;
 use crate::numeric::rounding::{add_up, max_up, mul_up, sqrt_up, upper};
 use crate::numeric::sparse::Csr;
@@ -370,6 +371,19 @@ impl Blocks {
                 }
                 Entries::Sparse(a, _) => a.row(row).for_each(|(j, x)| entry(block.column + j, x)),
             }
+        }
+    }
+
+    /// The convolution that the matrix consists of, or whose transpose it is.
+    pub fn as_convolution(&self) -> Option<ConvolutionMatrix> {
+        match self.blocks.as_slice() {
+            [Block { entries: Entries::Convolution { convolution, transposed }, .. }]
+                if convolution.matrix_shape(*transposed) == (self.rows, self.columns) =>
+            {
+                let convolution = convolution.clone();
+                Some(ConvolutionMatrix { convolution, transposed: *transposed })
+            }
+            _ => None,
         }
     }
 

@@ -1,0 +1,299 @@
+//! Receptive fields: which rows of a product of convolutions are shifts of each other.
+//!
+//! Row `(o, p)` of a product `W_{t-1} C ... W_s` of convolutions (or transposes of such) has entries in the
+//! receptive field of the place `p` alone. Along an axis a place reaches the sources under its taps, each
+//! of those reaches its own, and so on. Two places look alike if the same taps have a source, and if the two
+//! sources under each of them look alike in the next map. Under one tap the sources of `p` and `p'` differ by
+//! `stride (p' - p)` (by `(p' - p) / stride` for a transpose) whichever tap it is, so the field of `p'` is
+//! that of `p` moved, map by map, and the entries are the same entries of the kernels, if the factors `C`
+//! are the same at all places of a channel. Places look alike in two dimensions if they do along both axes.
+//!
+//! So the rows of one place of each class, followed down within its fields, are those of all places. The
+//! sums of products are the same for all of them, so a bound of the rounding errors of one row holds for
+//! its copies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2, Axis, s};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+use super::{ConvAxis, Convolution};
+use crate::numeric::product::multiply_into;
+use crate::numeric::rounding::upper;
+
+/// The matrix of a convolution, or its transpose.
+#[derive(Debug, Clone)]
+pub struct ConvolutionMatrix {
+    /// The convolution.
+    pub convolution: Convolution,
+    /// Whether the matrix is its transpose.
+    pub transposed: bool,
+}
+
+/// Places whose rows of a product of convolutions are shifts of each other.
+#[derive(Debug)]
+pub struct Fields {
+    /// From the last map of the product down.
+    steps: Vec<Step>,
+    places: Vec<Place>,
+    /// The number of channels of the rows, and of places in each.
+    channels: usize,
+    plane: usize,
+}
+
+/// The way from the field of the rows of a map, of the first place, to the field of its columns.
+#[derive(Debug)]
+struct Step {
+    kernel: Arc<TransposedKernel>,
+    /// The height and width of a channel of the columns.
+    size: [usize; 2],
+    /// The height and width of the field.
+    field: [usize; 2],
+    /// For each element of the field, the elements of the field before that a tap joins with it, and the tap.
+    joined: Vec<Vec<(usize, usize)>>,
+}
+
+/// For each tap of a map the matrix of its entries, channels of the columns x channels of the rows in the same
+/// group, group below group.
+#[derive(Debug)]
+struct TransposedKernel {
+    taps: Vec<Array2<f64>>,
+    groups: usize,
+}
+
+/// A place with its fields.
+#[derive(Debug)]
+pub struct Place {
+    index: usize,
+    /// The first element of the field within a channel, for each step.
+    corners: Vec<usize>,
+}
+
+impl Fields {
+    /// The classes of places of `maps[0] maps[1] ...` (the last map of a product comes first); `None` where the
+    /// shapes do not follow one another, or the rows of a place are zero.
+    pub fn classes(maps: &[ConvolutionMatrix]) -> Option<Vec<Fields>> {
+        let fits = |pair: &[ConvolutionMatrix]| pair[0].side(true) == pair[1].side(false);
+        if maps.is_empty() || !maps.windows(2).all(fits) {
+            return None;
+        }
+        let axis = |k: usize| {
+            let axes: Vec<_> = maps.iter().map(|m| (m.convolution.axes[k], m.transposed)).collect();
+            alike(&axes)
+        };
+        let (vertical, horizontal) = (axis(0)?, axis(1)?);
+        let kernels: Vec<_> = maps.iter().map(|m| Arc::new(TransposedKernel::new(m))).collect();
+        let pairs = vertical.iter().flat_map(|v| horizontal.iter().map(move |h| (v, h)));
+        Some(pairs.map(|(v, h)| Fields::new(maps, &kernels, v, h)).collect())
+    }
+
+    fn new(
+        maps: &[ConvolutionMatrix],
+        kernels: &[Arc<TransposedKernel>],
+        vertical: &[AxisPlace],
+        horizontal: &[AxisPlace],
+    ) -> Fields {
+        let (channels, [height, width]) = maps[0].side(false);
+        let place = |v: &AxisPlace, h: &AxisPlace| {
+            let corner = |(k, map): (usize, &ConvolutionMatrix)| {
+                v.fields[k + 1].start * map.side(true).1[1] + h.fields[k + 1].start
+            };
+            Place {
+                index: v.fields[0].start * width + h.fields[0].start,
+                corners: maps.iter().enumerate().map(corner).collect(),
+            }
+        };
+        let places = vertical.iter().flat_map(|v| horizontal.iter().map(move |h| place(v, h)));
+        let places = places.collect();
+        let step = |(k, map): (usize, &ConvolutionMatrix)| {
+            let along = [&vertical[0], &horizontal[0]].map(|place| &place.fields[k..k + 2]);
+            let of_axis = |axis: usize| {
+                let [rows, columns] = [&along[axis][0], &along[axis][1]];
+                joined(&map.convolution.axes[axis], map.transposed, rows, columns)
+            };
+            let (vertical, horizontal) = (of_axis(0), of_axis(1));
+            let (across, taps) = (along[1][0].len(), map.convolution.axes[1].taps);
+            let pairs = |v: &[(usize, usize)], h: &[(usize, usize)]| {
+                let pair = |&(y, a): &(usize, usize)| {
+                    h.iter().map(move |&(x, b)| (y * across + x, a * taps + b))
+                };
+                v.iter().flat_map(pair).collect()
+            };
+            let joined = vertical.iter().flat_map(|v| horizontal.iter().map(|h| pairs(v, h)));
+            let joined = joined.collect();
+            Step {
+                kernel: kernels[k].clone(),
+                size: map.side(true).1,
+                field: [along[0][1].len(), along[1][1].len()],
+                joined,
+            }
+        };
+        let steps = maps.iter().enumerate().map(step).collect();
+        Fields { steps, places, channels, plane: height * width }
+    }
+
+    /// The places of the class; the first one is that whose rows are computed.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// The rows at a place: one for each channel.
+    pub fn rows(&self, place: &Place) -> impl Iterator<Item = usize> + use<> {
+        let (index, plane) = (place.index, self.plane);
+        (0..self.channels).map(move |channel| channel * plane + index)
+    }
+
+    /// The columns of the product that ends with map `step` which lie in the field of a place: for each of its
+    /// elements, those of all channels.
+    pub fn columns(&self, step: usize, place: &Place) -> impl Iterator<Item = usize> + '_ {
+        let Step { size: [height, width], field: [rows, across], .. } = self.steps[step];
+        let (corner, channels) = (place.corners[step], self.column_channels(step));
+        let elements = (0..rows).flat_map(move |y| (0..across).map(move |x| y * width + x));
+        elements.flat_map(move |element| {
+            (0..channels).map(move |channel| channel * height * width + corner + element)
+        })
+    }
+
+    /// The number of channels of the columns behind a step.
+    pub fn column_channels(&self, step: usize) -> usize {
+        self.steps[step].kernel.taps.first().map_or(0, Array2::nrows)
+    }
+
+    /// The entries of a block of rows behind a step: the columns in the field times the channels.
+    pub fn entries(&self, step: usize) -> usize {
+        self.steps[step].joined.len() * self.column_channels(step) * self.channels
+    }
+
+    /// The rows of the last map at the first place, as columns: columns in the field x channels.
+    pub fn first_rows(&self) -> Array2<f64> {
+        self.step(0, Array2::eye(self.channels).view())
+    }
+
+    /// `W^T x` for the map of a step, `x` being a block of rows, as columns, behind the step before: columns
+    /// in the field x channels, with rounding to nearest.
+    pub fn step(&self, step: usize, x: ArrayView2<'_, f64>) -> Array2<f64> {
+        let Step { kernel, joined, .. } = &self.steps[step];
+        let mut y = Array2::zeros((joined.len() * self.column_channels(step), x.ncols()));
+        let targets = y.axis_chunks_iter_mut(Axis(0), self.column_channels(step).max(1));
+        targets.into_par_iter().zip(joined).for_each(|(mut y, joined)| {
+            for &(source, tap) in joined {
+                let taps = &kernel.taps[tap];
+                let (targets, sources) = (taps.nrows() / kernel.groups, taps.ncols());
+                let first = source * sources * kernel.groups;
+                for group in 0..kernel.groups {
+                    let rows = group * targets..(group + 1) * targets;
+                    let from = first + group * sources;
+                    multiply_into(
+                        y.slice_mut(s![rows.clone(), ..]),
+                        taps.slice(s![rows, ..]),
+                        x.slice(s![from..from + sources, ..]),
+                        true,
+                    );
+                }
+            }
+            y.mapv_inplace(|value| if value.is_nan() { upper(value) } else { value });
+        });
+        y
+    }
+}
+
+impl ConvolutionMatrix {
+    /// Channels, height and width of the columns, or of the rows.
+    fn side(&self, columns: bool) -> (usize, [usize; 2]) {
+        let (out, per_group, ..) = self.convolution.kernel.dim();
+        let of_input = columns != self.transposed;
+        let size = |axis: &ConvAxis| if of_input { axis.inputs } else { axis.windows };
+        let channels = if of_input { per_group * self.convolution.groups } else { out };
+        (channels, [size(&self.convolution.axes[0]), size(&self.convolution.axes[1])])
+    }
+
+    /// The number of neighbouring columns that belong to one channel.
+    pub fn columns_of_channel(&self) -> usize {
+        self.side(true).1.iter().product()
+    }
+
+    /// The identity from the left.
+    pub fn identity(&self) -> ConvolutionMatrix {
+        let (channels, size) = self.side(false);
+        let kernel = Array2::eye(channels).insert_axis(Axis(2)).insert_axis(Axis(3));
+        let axes = size.map(|n| ConvAxis {
+            taps: 1,
+            stride: 1,
+            dilation: 1,
+            padding: 0,
+            inputs: n,
+            windows: n,
+        });
+        let convolution = Convolution { kernel: Arc::new(kernel), groups: 1, axes, exponent: 0 };
+        ConvolutionMatrix { convolution, transposed: false }
+    }
+}
+
+impl TransposedKernel {
+    fn new(map: &ConvolutionMatrix) -> TransposedKernel {
+        let kernel = map.convolution.scaled_kernel();
+        let groups = map.convolution.groups;
+        let (out, per_group, height, width) = kernel.dim();
+        let of_group = out / groups;
+        let tap = |k: usize| {
+            let taps = kernel.slice(s![.., .., k / width, k % width]);
+            if map.transposed {
+                return taps.to_owned(); // output channels x input channels of their group
+            }
+            Array2::from_shape_fn((per_group * groups, of_group), |(i, o)| {
+                taps[[i / per_group * of_group + o, i % per_group]]
+            })
+        };
+        TransposedKernel { taps: (0..height * width).map(tap).collect(), groups }
+    }
+}
+
+/// A place along an axis, as a range, and the range of its field behind each map.
+#[derive(Debug, Clone)]
+struct AxisPlace {
+    fields: Vec<Range<usize>>,
+}
+
+/// The classes of places along an axis that look alike; `None` where a field is empty.
+fn alike(axes: &[(ConvAxis, bool)]) -> Option<Vec<Vec<AxisPlace>>> {
+    // From the first map up: of each place the taps with a source, and the class of that source.
+    let mut below: Vec<usize> = Vec::new();
+    for (axis, transposed) in axes.iter().rev() {
+        let mut known: BTreeMap<Vec<(usize, usize)>, usize> = BTreeMap::new();
+        let count = if *transposed { axis.inputs } else { axis.windows };
+        let mut class = |place: usize| {
+            let sources = axis.sources(*transposed, place).into_iter();
+            let of = |(source, tap)| (tap, below.get(source).copied().unwrap_or(0));
+            let next = known.len();
+            *known.entry(sources.map(of).collect()).or_insert(next)
+        };
+        below = (0..count).map(&mut class).collect();
+    }
+    let mut classes: BTreeMap<usize, Vec<AxisPlace>> = BTreeMap::new();
+    for (place, class) in below.into_iter().enumerate() {
+        let mut reached = BTreeSet::from([place]);
+        let mut fields = vec![place..place + 1];
+        for (axis, transposed) in axes {
+            let sources = |p: &usize| axis.sources(*transposed, *p).into_iter().map(|(q, _)| q);
+            reached = reached.iter().flat_map(sources).collect();
+            fields.push(*reached.first()?..*reached.last()? + 1);
+        }
+        classes.entry(class).or_default().push(AxisPlace { fields });
+    }
+    Some(classes.into_values().collect())
+}
+
+/// For each element of `columns`, the elements of `rows` that a tap joins with it, counted from the first of
+/// each, and the tap.
+fn joined(
+    axis: &ConvAxis,
+    transposed: bool,
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+) -> Vec<Vec<(usize, usize)>> {
+    let inside = |&(row, _): &(usize, usize)| rows.contains(&row);
+    let of = |column: usize| axis.sources(!transposed, column).into_iter().filter(inside);
+    columns.clone().map(|c| of(c).map(|(row, tap)| (row - rows.start, tap)).collect()).collect()
+}
