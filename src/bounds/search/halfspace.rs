@@ -73,17 +73,16 @@ impl ExactNetwork {
     /// `None` where a weight or bias is only known to rounding (merged layers), or there are too many.
     pub fn new(network: &LoweredNetwork) -> Option<ExactNetwork> {
         let depth = network.stages.len();
-        let maps = &network.chain.maps()[..depth];
-        if maps.iter().map(|m| m.matrix.stored_entries()).sum::<usize>() > LARGEST {
+        if network.value_maps().map(|m| m.matrix.stored_entries()).sum::<usize>() > LARGEST {
             return None;
         }
         let bias = |b: &Interval| (b.lo == b.hi).then(|| Dyadic::new(b.lo)).flatten();
         let biases =
             |layer: &Vec<Interval>| layer.iter().map(bias).collect::<Option<Vec<Dyadic>>>();
         Some(ExactNetwork {
-            maps: maps.iter().map(exact_rows).collect::<Option<_>>()?,
+            maps: network.value_maps().map(exact_rows).collect::<Option<_>>()?,
             biases: network.biases[..depth].iter().map(biases).collect::<Option<_>>()?,
-            inputs: network.chain.inputs(),
+            inputs: network.inputs(),
         })
     }
 

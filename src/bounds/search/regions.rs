@@ -203,12 +203,11 @@ impl<'a> Regions<'a> {
     fn interior(&self, node: &Node) -> Interior {
         if node.half_spaces.is_empty() {
             let middle = |b: &InputBox| b.sides().iter().map(|side| side.midpoint()).collect();
-            let x =
-                node.input.as_ref().map_or_else(|| vec![0.0; self.network.chain.inputs()], middle);
+            let x = node.input.as_ref().map_or_else(|| vec![0.0; self.network.inputs()], middle);
             return Interior::Point(x);
         }
         let hint = node.point.as_deref();
-        interior(&node.half_spaces, node.input.as_ref(), self.network.chain.inputs(), hint)
+        interior(&node.half_spaces, node.input.as_ref(), self.network.inputs(), hint)
     }
 
     fn rows_of(&self, rows: &[usize]) -> Chain {
@@ -263,7 +262,7 @@ impl<'a> Regions<'a> {
         let radii: Array1<f64> = (0..n).map(|j| input.radius(j)).collect();
         let slopes = ranges.slopes(self.network);
         let mut reach: Array2<f64> = Array2::from_diag(&radii);
-        for (stage, map) in self.network.chain.maps()[..self.layers.depth()].iter().enumerate() {
+        for (stage, map) in self.network.value_maps().enumerate() {
             // How far each input moves each argument, through the centres of the slopes.
             reach = map.matrix.apply(reach.view());
             let influence = &expansion.influence[self.stage(stage)];
