@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let source = sources.first().context("no model was given")?;
     let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
     arguments.memory.check_lowering(&network, source)?;
-    let lowered = lower(network.clone(), source, &[], &arguments.reading)?;
+    let lowered = lower(network.clone(), source, &arguments.reading)?;
     let options = Options { k4_depth_limit: arguments.k4_depth_limit, ..Options::default() };
     let problem = Problem::new(lowered, arguments.memory.limited(options));
     let bound = find(arguments.bound).context("unknown bound")?;
