@@ -137,6 +137,13 @@ pub(super) struct StageValues {
     function: Stage,
 }
 
+impl StageValues {
+    /// The nodes of its nonlinear layers, in the order of their values.
+    pub(super) fn nonlinear_nodes(&self) -> impl Iterator<Item = usize> + '_ {
+        self.nonlinear.iter().map(|v| v - 1)
+    }
+}
+
 /// A network on the way to its chain. A value is 0 for the input and `i + 1` for the result of node `i`.
 pub(super) struct Lowering<'a> {
     network: &'a Network,
