@@ -8,6 +8,7 @@
 use ndarray::{Array2, ArrayView2, Axis};
 
 use super::products::{Apply, ProductError};
+use super::remaining::Counted;
 use super::{Options, Refusal};
 use crate::network::Chain;
 use crate::numeric::grid::Grid;
@@ -123,14 +124,14 @@ impl<'a> Streamed<'a> {
         let below: Vec<usize> = reached(self.chain, t).skip(1).collect();
         // The memory of blocks that are done with.
         let mut spare: Vec<Vec<f64>> = Vec::new();
-        for (k, rows) in order.chunks(block).enumerate() {
+        let (bound, layers) = (self.bound, self.chain.depth() + 1);
+        self.options.progress.say(|| format!("{bound}: layer {t} of {layers}"));
+        // The blocks of a layer are of one size; the layers are not.
+        let counted = Counted::new(&self.options.progress, order.len().div_ceil(block), 1);
+        for rows in order.chunks(block) {
             if self.options.stop.is_set() {
                 return;
             }
-            self.options.progress.say(|| {
-                let (layers, done) = (self.chain.depth() + 1, 100 * k * block / order.len());
-                format!("{}: layer {t} of {layers}, {done}% of its rows", self.bound)
-            });
             let mut x = matrix.rows_as_columns(rows, spare.pop().unwrap_or_default());
             use_block(t - 1, rows, x.view());
             for &s in &below {
@@ -140,6 +141,7 @@ impl<'a> Streamed<'a> {
                 use_block(s, rows, x.view());
             }
             spare.push(x.into_raw_vec_and_offset().0);
+            counted.one_more(|share| format!("{bound}: layer {t} of {layers}, its rows {share}"));
         }
     }
 }
