@@ -64,6 +64,26 @@ fn the_other_inputs_decide_which_neurons_are_on() {
 }
 
 #[test]
+fn neurons_that_the_moved_inputs_do_not_reach_are_decided_too() {
+    // With u = R(x_0) <= 0.1 and v = R(x_1) - R(-x_1) = x_1 the neurons R(u + v - 1) and R(u - v - 1) are
+    // never on together, so that L with respect to x_0 is 1. K is 2.
+    let network = parse(
+        r#"{"format": "lipbound-network/1", "input_shape": [2], "layers": [
+        {"type": "dense", "weight": [[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]}, {"type": "relu"},
+        {"type": "dense", "weight": [[1.0, 1.0, -1.0], [1.0, -1.0, 1.0]], "bias": [-1.0, -1.0]},
+        {"type": "relu"}, {"type": "dense", "weight": [[1.0, 1.0]]}]}"#,
+    );
+    let input = InputBox::new(&[(0.0, 0.1), (-2.0, 2.0)]).expect("a box");
+    let network = network.lower().expect("layers").on_box(&input).expect("two inputs");
+    let part = problem(network.select_inputs(&[0]));
+    for norm in Norm::ALL {
+        let l = upper(&part, "l", norm);
+        assert!((1.0..=CLOSED).contains(&l), "{norm}: {l}");
+        assert!(upper(&part, "k", norm) >= 2.0);
+    }
+}
+
+#[test]
 fn a_linear_network_has_its_columns() {
     let network = random_network(&[3, 2], &Activation::Relu, 5).lower().expect("layers");
     let weights = network.chain.maps()[0].matrix.to_dense();

@@ -375,6 +375,17 @@ impl Stage {
         }
     }
 
+    /// The activation of one component; `None` for a pool.
+    pub fn activation(&self, component: usize) -> Option<&Activation> {
+        let Stage::Componentwise(parts) = self else { return None };
+        let mut end = 0;
+        let holds = |(_, count): &&(Activation, usize)| {
+            end += count;
+            component < end
+        };
+        parts.iter().find(holds).map(|(activation, _)| activation)
+    }
+
     /// The activation of each component; `None` for a pool.
     pub fn activations(&self) -> Option<Vec<&Activation>> {
         match self {

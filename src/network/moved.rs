@@ -26,7 +26,12 @@ impl LoweredNetwork {
         selected
     }
 
-    /// What is bounded with respect to all inputs.
+    /// Whether the network is bounded with respect to some of its inputs only.
+    pub fn is_part(&self) -> bool {
+        self.moved.is_some()
+    }
+
+    /// The same, bounded with respect to all inputs.
     pub fn with_all_inputs(&self) -> LoweredNetwork {
         let mut whole = self.clone();
         if let Some(moved) = whole.moved.take() {
