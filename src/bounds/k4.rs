@@ -138,7 +138,8 @@ impl Walk<'_> {
         let counted = Counted::new(progress, prefixes.len(), threads);
         let finished = |p: Prefix| {
             let sum = self.finish(&p, tree);
-            counted.one_more(|share| format!("K4 {}: {share} of its subsets", self.norm));
+            counted
+                .one_more(|share, left| format!("K4 {}: {share}% of its subsets{left}", self.norm));
             sum
         };
         let sums: Vec<f64> = prefixes.into_par_iter().map(finished).collect();

@@ -89,9 +89,9 @@ impl<'a> Counted<'a> {
         Counted { progress, started: Instant::now(), state: Mutex::new(state) }
     }
 
-    /// Says that one more part is done: `message` gets the share, as `40%`, and once it is known the time that
-    /// is left, as `40%, about 3 min left`. Parts may be done in several threads.
-    pub fn one_more(&self, message: impl FnOnce(&str) -> String) {
+    /// Says that one more part is done: `message` gets the share in per cent, and once it is known what is left,
+    /// as `, about 3 min left`. Parts may be done in several threads.
+    pub fn one_more(&self, message: impl FnOnce(usize, &str) -> String) {
         self.progress.say_if(|| {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let done = state.remaining.done + 1;
@@ -102,7 +102,7 @@ impl<'a> Counted<'a> {
             }
             state.said = Some(percent);
             let left = left.map_or(String::new(), |left| format!(", {} left", in_words(left)));
-            Some(message(&format!("{percent}%{left}")))
+            Some(message(percent, &left))
         });
     }
 }
@@ -204,7 +204,7 @@ mod tests {
             heard.lock().expect("one thread").push(text.to_owned());
         });
         let counted = Counted::new(&progress, 200, 1);
-        (0..200).for_each(|_| counted.one_more(|share| format!("K4: {share}")));
+        (0..200).for_each(|_| counted.one_more(|share, left| format!("K4: {share}%{left}")));
         let said = said.lock().expect("one thread");
         // 0, 1, .. 100 per cent; all in less than 2 s.
         assert_eq!(said.len(), 101);

@@ -141,7 +141,10 @@ impl<'a> Streamed<'a> {
                 use_block(s, rows, x.view());
             }
             spare.push(x.into_raw_vec_and_offset().0);
-            counted.one_more(|share| format!("{bound}: layer {t} of {layers}, its rows {share}"));
+            counted.one_more(|share, left| {
+                let end = if left.is_empty() { "" } else { " in this layer" };
+                format!("{bound}: layer {t} of {layers}, {share}% of its rows{left}{end}")
+            });
         }
     }
 }
