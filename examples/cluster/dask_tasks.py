@@ -3,14 +3,14 @@
     python examples/cluster/dask_tasks.py reports checkpoints/*.npz
     python examples/cluster/dask_tasks.py reports model.npz --rows 10
 
-The first one has a task for each model, the second one for each of the 10 outputs (linf only). Without
+The first one has a task for each model, the second one for each of the 10 outputs (linf only), which the
+comparison joins. Without
 --scheduler it starts a cluster of this machine's processors; with --scheduler ADDRESS it uses the workers of a
 running one, on which lipbound and the files must be at the same places. What follows `--` goes to `lipbound
 compute`. Needs the package dask[distributed].
 """
 
 import argparse
-import json
 import pathlib
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def main():
             tasks[name] = (model, more)
 
     cluster = given.scheduler or LocalCluster(threads_per_worker=1, dashboard_address=None)
-    written, largest = set(), {}
+    written = set()
     with Client(cluster) as client:
         names = {client.submit(compute, *task, key=name): name for name, task in tasks.items()}
         for future in as_completed(names):
@@ -61,20 +61,10 @@ def main():
                 continue
             (given.reports / f"{name}.json").write_text(future.result())
             written.add(name)
-            for report in json.loads(future.result())["reports"]:
-                best = report["best"]
-                best = float("inf") if best is None else best
-                largest.setdefault(report["model"], []).append(best)
-    if given.rows:
-        for model, bounds in largest.items():
-            # Only the largest of all rows is a bound of the model.
-            known = len(bounds) == given.rows
-            print(f"{model}: {max(bounds)!r}" if known else f"{model}: {len(bounds)} of {given.rows} rows")
-    else:
-        # Not what an earlier run left of a model that has failed now.
-        reports = [str(given.reports / f"{name}.json") for name in tasks if name in written]
-        if not reports or subprocess.run(["lipbound", "compare", *reports]).returncode != 0:
-            return 1
+    # Not what an earlier run left of a model that has failed now.
+    reports = [str(given.reports / f"{name}.json") for name in tasks if name in written]
+    if not reports or subprocess.run(["lipbound", "compare", *reports]).returncode != 0:
+        return 1
     return 0 if len(written) == len(tasks) else 1
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The linf bounds of one model with GNU parallel, a task for each group of outputs, then the comparison. The
-# bound of the model is the largest of the least bounds: the one in the last row.
+# The linf bounds of one model with GNU parallel, a task for each group of outputs; `compare` joins them: the
+# bound of the model is the largest of theirs.
 #
 #     examples/cluster/rows.sh REPORTS MODEL OUTPUTS [SIZE]
 #
@@ -15,4 +15,4 @@ seq 0 "$((outputs - 1))" | xargs -n "$size" | tr " " , |
     parallel --quote ${PARALLEL_OPTIONS-} --joblog "$reports/jobs.log" --resume-failed \
         lipbound compute --threads 1 --norm linf ${OPTIONS-} --format json --outputs {} \
         -o "$reports/from{= s/,.*// =}.json" "$model" || { echo "tasks failed: see $reports/jobs.log" >&2; exit 1; }
-lipbound compare --norm linf --sort best "$reports"/from*.json
+lipbound compare --norm linf "$reports"/from*.json

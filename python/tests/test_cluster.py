@@ -100,7 +100,8 @@ class Parallel(Cluster):
                 found = [json.loads(path.read_text())["reports"][0] for path in reports]
                 self.assertEqual(max(entry["best"] for entry in found), largest)
                 self.assertEqual(found[0]["scope"], f"outputs {', '.join(map(str, range(int(size))))}")
-                # The last row of the printed comparison is the largest.
+                # The printed comparison has one row.
+                self.assertEqual(done.stdout.splitlines()[0], "1 model")
                 self.assertIn(f"{largest:.3f}"[:6], done.stdout.split("\n\n")[1].splitlines()[-1])
 
     def test_a_group_that_fails_is_reported(self):
@@ -162,10 +163,15 @@ class Dask(Cluster):
         self.assertIn("missing.json: error: missing.json", done.stderr)
         self.assertNotIn("CalledProcessError", done.stderr)
 
-    def test_the_largest_row_is_the_bound_of_the_model(self):
-        done = self.run_dask("reports", MLP, "--rows", "10", "--", "--bounds", "k5")
-        self.assertEqual(done.stdout, f"{MLP}: {self.largest_of_the_example()!r}\n")
-        # A row that is not there leaves the bound unknown.
+    def test_rows_are_joined(self):
+        self.run_dask("reports", MLP, "--rows", "10", "--", "--bounds", "k5")
+        reports = sorted((self.folder / "reports").glob("*.json"))
+        self.assertEqual(len(reports), 10)
+        joined = json.loads(self.compare(*reports, "--format", "json"))["reports"]
+        self.assertEqual([entry["best"] for entry in joined], [self.largest_of_the_example()])
+        # A row that does not exist fails; one that is missing leaves the bound unknown.
         done = self.run_dask("more", self.models[0], "--rows", "3", status=1)
-        self.assertEqual(done.stdout, f"{self.models[0]}: 2 of 3 rows\n")
         self.assertIn("the model has the outputs 0 to 1", done.stderr)
+        self.assertIn("joined from 2 parts of the outputs", done.stdout)
+        done = self.run_dask("less", MLP, "--rows", "9", "--", "--bounds", "k5")
+        self.assertIn("the parts are not joined: missing outputs: 9", done.stdout.replace("\n      ", " "))

@@ -118,6 +118,15 @@ class Values(InFolder):
         )
         self.assertEqual(found, json.loads(done.stdout))
         self.assertIsNone(found["reports"][0]["lower"])
+        part = found["reports"][0]["part"]
+        self.assertEqual((part["axis"], part["numbers"], part["count"]), ("outputs", [3, 1], 10))
+        first, rest = (
+            lipbound.compute(MLP, norm="l1", bounds=["k3"], no_lower=True, inputs=inputs)
+            for inputs in ([0], range(1, 784))
+        )
+        # In l1 the largest column is that of the model.
+        whole = lipbound.compute(MLP, norm="l1", bounds=["k3"], no_lower=True)
+        self.assertEqual(max(lipbound.best(first), lipbound.best(rest)), lipbound.best(whole))
 
     def test_what_is_not_finite_is_none_and_the_best_bound_infinite(self):
         report = lipbound.compute([[[1e300]], [[1e300]]], bounds="k_star")

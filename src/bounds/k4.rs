@@ -5,6 +5,7 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::problem::Oriented;
 use super::products::magnitudes_up;
+use super::remaining::Counted;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::Chain;
 use crate::numeric::rounding::{add_up, sum_up};
@@ -132,7 +133,16 @@ impl Walk<'_> {
                 .collect();
             prefixes.extend(cut);
         }
-        let sums: Vec<f64> = prefixes.into_par_iter().map(|p| self.finish(&p, tree)).collect();
+        // Each prefix has the same continuations.
+        let (progress, threads) = (&self.oriented.options().progress, rayon::current_num_threads());
+        let counted = Counted::new(progress, prefixes.len(), threads);
+        let finished = |p: Prefix| {
+            let sum = self.finish(&p, tree);
+            counted
+                .one_more(|share, left| format!("K4 {}: {share}% of its subsets{left}", self.norm));
+            sum
+        };
+        let sums: Vec<f64> = prefixes.into_par_iter().map(finished).collect();
         sum_up(sums)
     }
 

@@ -69,7 +69,7 @@ impl Bound for L {
     }
 
     fn memory(&self, problem: &Problem, _: Norm) -> f64 {
-        memory::search(problem.chain())
+        memory::search(&problem.network().with_all_inputs().chain)
     }
 
     fn heeds_stop(&self) -> bool {

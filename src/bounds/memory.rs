@@ -7,7 +7,7 @@
 
 use super::problem::Oriented;
 use super::{Bound, Problem, Refusal, streamed};
-use crate::network::{Chain, LinearMap, Network, size};
+use crate::network::{Chain, LinearMap, LoweredNetwork, Network, size};
 use crate::numeric::{Matrix, Norm};
 
 /// The program itself, with its threads.
@@ -27,7 +27,7 @@ pub fn check(bound: &dyn Bound, problem: &Problem, norm: Norm) -> Result<(), Ref
 /// # Errors
 /// As [`check`].
 pub fn check_lower(problem: &Problem, norms: &[Norm]) -> Result<(), Refusal> {
-    let needed = norms.iter().map(|&norm| lower(problem.chain(), norm)).fold(0.0, f64::max);
+    let needed = norms.iter().map(|&norm| lower(problem.network(), norm)).fold(0.0, f64::max);
     fits("the search of a lower bound", needed, problem, norms.first().copied().unwrap_or(Norm::L2))
 }
 
@@ -168,7 +168,8 @@ pub fn columns(oriented: &Oriented<'_>, norm: Norm) -> usize {
 }
 
 /// Several Jacobians for each thread, and one with bounds of its errors, which is verified.
-fn lower(chain: &Chain, norm: Norm) -> f64 {
+fn lower(network: &LoweredNetwork, norm: Norm) -> f64 {
+    let chain = &network.chain;
     let (inputs, outputs) = (chain.inputs(), chain.outputs());
     let dense = |m: &LinearMap| 8.0 * m.rows() as f64 * m.columns() as f64;
     let last = dense(&chain.maps()[chain.depth()]);
@@ -179,7 +180,7 @@ fn lower(chain: &Chain, norm: Norm) -> f64 {
     let copied = if outputs > 1 { applied.fold(0.0, f64::max) } else { 0.0 };
     // The samples and their searches; then the verification of one.
     let points = threads * 8.0 * (4.0 * block + outputs as f64 * outputs as f64) / 8.0;
-    let samples = 8.0 * 2000.0 * inputs as f64;
+    let samples = 8.0 * 2000.0 * network.inputs() as f64;
     samples + points.max(2.0 * last + 6.0 * block + copied) + dense_norm(inputs, outputs, norm)
 }
 

@@ -20,6 +20,7 @@ mod perturbation;
 mod pool_hull;
 pub mod problem;
 pub mod products;
+pub mod remaining;
 pub mod search;
 pub mod streamed;
 

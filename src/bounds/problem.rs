@@ -52,8 +52,15 @@ impl Progress {
 
     /// Says how far a computation is; the message is only made where somebody listens.
     pub fn say(&self, message: impl FnOnce() -> String) {
-        if let Some(show) = &self.0 {
-            show(&message());
+        self.say_if(|| Some(message()));
+    }
+
+    /// The same where there may be nothing to say.
+    pub fn say_if(&self, message: impl FnOnce() -> Option<String>) {
+        if let Some(show) = &self.0
+            && let Some(message) = message()
+        {
+            show(&message);
         }
     }
 }
@@ -243,6 +250,11 @@ impl Oriented<'_> {
             return Ok(products);
         }
         Ok(self.problem.transposed_products.get_or_init(|| products.transposed()))
+    }
+
+    /// The limits.
+    pub fn options(&self) -> &Options {
+        self.problem.options()
     }
 
     /// As [`Problem::keeps_products`].

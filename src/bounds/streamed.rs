@@ -14,6 +14,7 @@ mod block;
 use ndarray::Array2;
 
 use super::products::{Apply, ProductError};
+use super::remaining::Counted;
 use super::{Options, Refusal};
 use crate::network::{Chain, Slopes};
 use crate::numeric::conv_norm::fields::{ConvolutionMatrix, Fields};
@@ -164,15 +165,6 @@ impl<'a> Streamed<'a> {
         }
     }
 
-    /// Whether to go on, having said how far the work is.
-    fn goes_on(&self, t: usize, done: usize, all: usize) -> bool {
-        self.options.progress.say(|| {
-            let (layers, done) = (self.chain.depth() + 1, 100 * done / all);
-            format!("{}: layer {t} of {layers}, {done}% of its rows", self.bound)
-        });
-        !self.options.stop.is_set()
-    }
-
     fn for_rows(&self, t: usize, use_block: &mut dyn FnMut(usize, &Block<'_>)) {
         let matrix = &self.chain.maps()[t - 1].matrix;
         let order = matrix.rows_by_place();
@@ -180,8 +172,12 @@ impl<'a> Streamed<'a> {
         let below: Vec<usize> = reached(self.chain, t).skip(1).collect();
         // The memory of blocks that are done with.
         let mut spare: Vec<Vec<f64>> = Vec::new();
-        for (k, rows) in order.chunks(block).enumerate() {
-            if !self.goes_on(t, k * block, order.len()) {
+        let (bound, layers) = (self.bound, self.chain.depth() + 1);
+        self.options.progress.say(|| format!("{bound}: layer {t} of {layers}"));
+        // The blocks of a layer are of one size; the layers are not.
+        let counted = Counted::new(&self.options.progress, order.len().div_ceil(block), 1);
+        for rows in order.chunks(block) {
+            if self.options.stop.is_set() {
                 return;
             }
             let mut x = matrix.rows_as_columns(rows, spare.pop().unwrap_or_default());
@@ -193,14 +189,23 @@ impl<'a> Streamed<'a> {
                 use_block(s, &Block { x: x.view(), rows: Rows::Whole(rows) });
             }
             spare.push(x.into_raw_vec_and_offset().0);
+            counted.one_more(|share, left| {
+                let end = if left.is_empty() { "" } else { " in this layer" };
+                format!("{bound}: layer {t} of {layers}, {share}% of its rows{left}{end}")
+            });
         }
     }
 
     fn for_classes(&self, t: usize, shared: &Shared, use_block: &mut dyn FnMut(usize, &Block<'_>)) {
         for (k, fields) in shared.classes.iter().enumerate() {
-            if !self.goes_on(t, k, shared.classes.len()) {
+            if self.options.stop.is_set() {
                 return;
             }
+            // Classes at borders take less time than others, so no time is foretold.
+            self.options.progress.say(|| {
+                let (layers, done) = (self.chain.depth() + 1, 100 * k / shared.classes.len());
+                format!("{}: layer {t} of {layers}, {done}% of its kinds of rows", self.bound)
+            });
             let mut x = fields.first_rows();
             use_block(t - 1, &Block { x: x.view(), rows: Rows::Fields(fields, 0) });
             for (step, (s, factors)) in

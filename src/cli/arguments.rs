@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::compare::Comparing;
 use super::memory::Memory;
+use super::part::Selected;
 use super::region::{Limits, Margin, Region, parse_margin};
 use crate::bounds::REGISTRY;
 use crate::io::{Layout, ReadOptions};
@@ -159,9 +160,8 @@ pub struct Compute {
     /// The format of the report
     #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].name, value_parser = formats_parser())]
     pub format: String,
-    /// Bound only these outputs, by number from 0
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub outputs: Vec<usize>,
+    #[command(flatten)]
+    pub selected: Selected,
     /// Also show numbers of which nothing is proved (greedy K2), marked as estimates
     #[arg(long)]
     pub estimates: bool,
@@ -240,12 +240,11 @@ pub struct Verify {
     /// The certificate that `lipbound compute --certificate` wrote
     #[arg(value_name = "CERTIFICATE")]
     pub certificate: PathBuf,
-    /// The model
+    /// The model, with the parts and the box that the certificate is for, as they were given to `compute`
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// The outputs that the certificate is for, as they were given to `compute`
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub outputs: Vec<usize>,
+    #[command(flatten)]
+    pub selected: Selected,
     #[command(flatten)]
     pub region: Region,
     #[command(flatten)]

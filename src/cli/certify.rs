@@ -87,7 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let source = sources.first().context("no model was given")?;
     let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
     arguments.memory.check_lowering(&network, source)?;
-    let lowered = lower(network, source, &[], &arguments.reading)?;
+    let lowered = lower(network, source, &arguments.reading)?;
     let table = read_table(&arguments.input, lowered.chain.inputs())?;
     let bounds = match &arguments.bounds {
         Selection::Default => Vec::new(),

@@ -7,8 +7,9 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::arguments::{Norms, Reading, Selection, norms_parser, parse_selection};
-use super::compute::{Session, lower, norm_report, scope, start_threads};
+use super::compute::{Session, lower, norm_report, start_threads};
 use super::memory::Memory;
+use super::part::{Selected, scope};
 use super::region::{Limits, Region};
 use super::thresholds::{self, Number, Policy, Thresholds, policy_of};
 use super::{Outcome, inputs, output};
@@ -69,9 +70,8 @@ pub struct Arguments {
     /// Also write the results to a file in another format; may be repeated
     #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_copy)]
     pub report: Vec<(String, PathBuf)>,
-    /// Bound only these outputs, by number from 0
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub outputs: Vec<usize>,
+    #[command(flatten)]
+    pub selected: Selected,
     /// The number of threads (default: one per processor); it does not change the results
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
@@ -204,8 +204,9 @@ impl Run<'_> {
         let reading = &self.arguments.reading;
         let network = io::read(source, &reading.options(self.arguments.memory.bytes()))?;
         self.arguments.memory.check_lowering(&network, source)?;
-        let lowered = lower(network, source, &self.arguments.outputs, reading)?;
-        let lowered = self.arguments.region.restrict(lowered).with_context(|| model.clone())?;
+        let lowered = lower(network, source, reading)?;
+        let Arguments { selected, region, .. } = self.arguments;
+        let lowered = selected.restricted(lowered, region, source)?;
         let limits_of_search = &self.arguments.limits;
         let options = Options {
             time_limit: limits_of_search.time_limit,
@@ -234,7 +235,7 @@ impl Run<'_> {
                     let hint = "other bounds may decide it (--bounds all)";
                     check.hint.get_or_insert_with(|| hint.to_owned());
                 }
-                check.scope = scope(&self.arguments.region, &self.arguments.outputs);
+                check.scope = scope(&self.arguments.region, None, &self.arguments.selected);
                 checks.push(check);
             }
         }
@@ -264,7 +265,7 @@ impl Run<'_> {
                         thresholds::FILE
                     );
                 };
-                let scope = scope(&self.arguments.region, &self.arguments.outputs);
+                let scope = scope(&self.arguments.region, None, &self.arguments.selected);
                 match baseline.upper(model, norm, bounds, scope.as_deref())? {
                     Some((earlier, exact)) => here.push(Limit::Increase {
                         percent: percent.text.clone(),
@@ -313,7 +314,7 @@ impl Baseline<'_> {
         };
         if report.scope.as_deref() != scope {
             bail!(
-                "{shown}: is for {}, but this check is for {}; give the same --box, --center, --radius and --outputs",
+                "{shown}: is for {}, but this check is for {}; give the same --box, --center, --radius, --inputs and --outputs",
                 report.scope.as_deref().unwrap_or("all inputs and outputs"),
                 scope.unwrap_or("all inputs and outputs")
             );

@@ -11,7 +11,7 @@ use super::inputs::{self, Item};
 use super::{Outcome, output};
 use crate::bounds::REGISTRY;
 use crate::io::{self, Source};
-use crate::report::comparison::{Comparison, Model, Order, layers};
+use crate::report::comparison::{Comparison, Model, Order, join_parts, layers};
 use crate::report::{FORMATS, INTERRUPTED, NormReport, Report, Style, Symbols};
 
 /// What follows the options in the help of `lipbound compare`.
@@ -83,8 +83,11 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
         items.splice(0..0, inputs::items(&[path.to_owned()])?);
     }
     let session = Session::new(arguments.quiet);
-    let models = models(&items, arguments, &session);
+    let mut models = join_parts(models(&items, arguments, &session));
     session.clear();
+    if arguments.quiet {
+        models.iter_mut().filter_map(|m| m.outcome.as_mut().ok()).for_each(|r| r.notes.clear());
+    }
     let interrupted =
         models.iter().any(|model| model.outcome.as_ref().is_ok_and(Report::is_interrupted));
     let order = arguments.comparing.sort.unwrap_or(Order::Name);
@@ -153,8 +156,9 @@ fn computed(source: &Source, arguments: &Compute, session: &Session) -> Model {
     };
     let notes = network.notes.clone();
     let kept = arguments.comparing.layers.then(|| network.clone());
-    let report = restricted(network, source, arguments)
-        .map(|lowered| report_of(&notes, lowered, None, source, arguments, session));
+    let report = restricted(network, source, arguments).map(|(lowered, part)| {
+        report_of(&notes, lowered, (part, None), source, arguments, session)
+    });
     let kept = kept.filter(|_| report.is_ok());
     let layers = kept.map(|network| layers::layer_norms(&network, &arguments.norm.0));
     Model { name, outcome: report.map_err(|error| output::describe(&error)), layers }
@@ -213,7 +217,7 @@ fn add(models: &mut Vec<Model>, mut model: Model, label: &str, arguments: &Compu
 /// Whether two reports of a model are of the same inputs and outputs, and have no different numbers under
 /// the same name.
 fn agree(a: &Report, b: &Report) -> bool {
-    if a.scope != b.scope {
+    if a.scope != b.scope || a.part != b.part {
         return false;
     }
     let pairs = a.norms.iter().flat_map(|x| b.norms.iter().map(move |y| (x, y)));

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::arguments::{Compute, PoolingName, Reading, Selection};
-use super::region::Region;
+use super::part::scope;
 use super::{Outcome, compare, inputs, output, plot, signals};
 use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateEntry, CertificateFile};
 use crate::bounds::lower::lower_bounds;
@@ -13,6 +13,7 @@ use crate::bounds::{self, Bound, Cost, Options, Problem, Progress, REGISTRY, Sto
 use crate::io::{self, Source};
 use crate::network::{LoweredNetwork, Network};
 use crate::numeric::Norm;
+use crate::report::part::Part;
 use crate::report::{FORMATS, INTERRUPTED, NormReport, Report, Style, summary};
 
 /// Runs the command.
@@ -150,34 +151,43 @@ fn reports_of_source(
 ) -> anyhow::Result<Vec<Report>> {
     let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
     let notes = network.notes.clone();
-    let lowered = restricted(network, source, arguments)?;
+    let (lowered, part) = restricted(network, source, arguments)?;
     let Some(margin) = arguments.margin else {
-        return Ok(vec![report_of(&notes, lowered, None, source, arguments, session)]);
+        let whole = (part, None);
+        return Ok(vec![report_of(&notes, lowered, whole, source, arguments, session)]);
     };
     let differences = margin.networks(&lowered).with_context(|| source.display())?;
     let each = differences.into_iter().map(|(name, difference)| {
-        report_of(&notes, difference, Some(name), source, arguments, session)
+        let of_difference = |part: Part| Part { whole: format!("{}, {name}", part.whole), ..part };
+        let part = part.clone().map(of_difference);
+        report_of(&notes, difference, (part, Some(name)), source, arguments, session)
     });
     Ok(each.collect())
 }
 
-/// The network in the form that is bounded, on the inputs and with the outputs that were asked for.
+/// The network in the form that is bounded, on the inputs and with the outputs that were asked for, and which
+/// part of the model that is.
 pub(super) fn restricted(
     network: Network,
     source: &Source,
     arguments: &Compute,
-) -> anyhow::Result<LoweredNetwork> {
+) -> anyhow::Result<(LoweredNetwork, Option<Part>)> {
     arguments.memory.check_lowering(&network, source)?;
-    let lowered = lower(network, source, &arguments.outputs, &arguments.reading)?;
-    arguments.region.restrict(lowered).with_context(|| source.display())
+    let selected = &arguments.selected;
+    let model = selected.is_part().then(|| network.fingerprint()).transpose();
+    let model = model.with_context(|| source.display())?;
+    let lowered = lower(network, source, &arguments.reading)?;
+    let lowered = arguments.region.restrict(lowered).with_context(|| source.display())?;
+    let part = model.map(|model| selected.part_of(&lowered, model));
+    Ok((selected.select(lowered, source)?, part))
 }
 
-/// The bounds of a network that was read from `source` with these remarks; `outputs` names its outputs where
-/// they are not its own.
+/// The bounds of a network that was read from `source` with these remarks: of a part
+/// of it, or of a difference of outputs with a name.
 pub(super) fn report_of(
     notes: &[String],
     lowered: LoweredNetwork,
-    outputs: Option<String>,
+    (part, margin): (Option<Part>, Option<String>),
     source: &Source,
     arguments: &Compute,
     session: &Session,
@@ -197,50 +207,21 @@ pub(super) fn report_of(
         .zip(lowers)
         .map(|(&norm, lower)| norm_report(&problem, norm, lower, &arguments.bounds))
         .collect();
-    let parts = [scope(&arguments.region, &arguments.outputs), outputs];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let scope = (!parts.is_empty()).then(|| parts.join(", "));
-    Report { model: source.display(), summary: summary(&problem), scope, notes, norms }
+    let scope = scope(&arguments.region, margin, &arguments.selected);
+    Report { model: source.display(), summary: summary(&problem), scope, part, notes, norms }
 }
 
-/// The inputs and outputs that bounds are for, in words; `None` for all of them.
-pub(super) fn scope(region: &Region, outputs: &[usize]) -> Option<String> {
-    let inputs = match (&region.sides, &region.center, region.radius) {
-        (Some(sides), _, _) => Some(format!("inputs in the box {sides}")),
-        (None, Some(center), Some(radius)) => Some(format!("inputs within {radius} of {center}")),
-        _ => None,
-    };
-    let numbers: Vec<String> = outputs.iter().map(ToString::to_string).collect();
-    let outputs = (!numbers.is_empty()).then(|| format!("outputs {}", numbers.join(", ")));
-    match (inputs, outputs) {
-        (Some(inputs), Some(outputs)) => Some(format!("{inputs}, {outputs}")),
-        (inputs, outputs) => inputs.or(outputs),
-    }
-}
-
-/// The network in the form that is bounded, with the selected outputs (all where none is named).
+/// The network in the form that is bounded.
 pub(super) fn lower(
     network: Network,
     source: &Source,
-    outputs: &[usize],
     reading: &Reading,
 ) -> anyhow::Result<LoweredNetwork> {
-    let mut lowered = network.into_lowered().with_context(|| source.display())?;
-    if reading.pooling == PoolingName::Explicit {
-        lowered = lowered.with_explicit_pools();
-    }
-    if outputs.is_empty() {
-        return Ok(lowered);
-    }
-    let count = lowered.chain.outputs();
-    if let Some(bad) = outputs.iter().find(|&&i| i >= count) {
-        bail!(
-            "{}: --outputs asks for output {bad}, but the model has the outputs 0 to {}",
-            source.display(),
-            count - 1
-        );
-    }
-    Ok(lowered.select_outputs(outputs))
+    let lowered = network.into_lowered().with_context(|| source.display())?;
+    Ok(match reading.pooling {
+        PoolingName::Explicit => lowered.with_explicit_pools(),
+        PoolingName::Implicit => lowered,
+    })
 }
 
 /// The bounds of a network in one norm.

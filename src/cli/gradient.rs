@@ -15,15 +15,15 @@ use crate::bounds::gradient::{available, gradient};
 use crate::bounds::{self, Options, Problem, find};
 use crate::io;
 use crate::network::layers::show_shape;
-use crate::network::pull_back::Parameter;
+use crate::network::pull_back::{Parameter, SlopeEnds};
 use crate::numeric::Norm;
 use crate::report::number;
 
 const HELP: &str = "\
-Written is one array for each weight and bias of the file, under its name and in
-its shape, so that `w - rate * grads[name]` is a step of gradient descent. Biases
-do not enter the bounds: their gradient is 0. The statistics of batch
-normalisations and the slopes of activations are taken as constants.
+Written is one array for each weight and bias of the file, and for the learnt
+slopes of PReLU, under its name and in its shape, so that `w - rate * grads[name]`
+is a step of gradient descent. Biases do not enter the bounds: their gradient is
+0. The statistics of batch normalisations are taken as constants.
 
 The gradient is ordinary floating point; nothing of it is certified. Where the
 bound is not differentiable it is a subgradient: of equal rows, columns or
@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let source = sources.first().context("no model was given")?;
     let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
     arguments.memory.check_lowering(&network, source)?;
-    let lowered = lower(network.clone(), source, &[], &arguments.reading)?;
+    let lowered = lower(network.clone(), source, &arguments.reading)?;
     let options = Options { k4_depth_limit: arguments.k4_depth_limit, ..Options::default() };
     let problem = Problem::new(lowered, arguments.memory.limited(options));
     let bound = find(arguments.bound).context("unknown bound")?;
@@ -105,7 +105,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         bounds::compute(bound, &problem, arguments.norm).with_context(|| source.display())?.upper;
     let found = gradient(&problem, arguments.bound, arguments.norm);
     let found = found.with_context(|| source.display())?;
-    let parameters = network.pull_back(&found.maps).with_context(|| source.display())?;
+    let slopes: Vec<SlopeEnds<'_>> =
+        found.slopes.iter().map(|g| (g.alpha.as_slice(), g.beta.as_slice())).collect();
+    let parameters = network.pull_back(&found.maps, &slopes).with_context(|| source.display())?;
     if let Some(path) = &arguments.output {
         save(path, &parameters)?;
     }
@@ -119,8 +121,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     output::print(&(title + &table(&parameters)))?;
     if !arguments.quiet {
         network.notes.iter().for_each(|note| output::note(note));
-        for node in network.nodes.iter().filter(|n| n.layer.kind() == "prelu") {
-            output::note(&format!("the slopes of {} are taken as constants", node.name));
+        for (index, node) in network.nodes.iter().enumerate() {
+            if node.layer.kind() == "prelu" && !network.learns_slopes(index) {
+                let note = "they are not in the file, so they are taken as constants";
+                output::note(&format!("the slopes of {}: {note}", node.name));
+            }
         }
     }
     Ok(Outcome::Done)

@@ -16,6 +16,7 @@ mod inspect;
 mod manual;
 mod memory;
 mod output;
+mod part;
 mod plot;
 mod region;
 mod signals;

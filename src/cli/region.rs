@@ -41,6 +41,17 @@ impl Region {
         }
     }
 
+    /// The same in words; `None` for all inputs.
+    pub fn in_words(&self) -> Option<String> {
+        match (&self.sides, &self.center, self.radius) {
+            (Some(sides), _, _) => Some(format!("inputs in the box {sides}")),
+            (None, Some(center), Some(radius)) => {
+                Some(format!("inputs within {radius} of {center}"))
+            }
+            _ => None,
+        }
+    }
+
     fn input_box(&self, inputs: usize) -> anyhow::Result<Option<InputBox>> {
         if let Some(text) = &self.sides {
             let ends = match pair(text) {

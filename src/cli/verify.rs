@@ -25,8 +25,8 @@ pub fn run(arguments: &Verify) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::Done;
     for source in io::sources(std::slice::from_ref(&arguments.model))? {
         let network = io::read(&source, &arguments.reading.options(Memory::default().bytes()))?;
-        let lowered = lower(network, &source, &arguments.outputs, &arguments.reading)?;
-        let lowered = arguments.region.restrict(lowered).with_context(|| source.display())?;
+        let lowered = lower(network, &source, &arguments.reading)?;
+        let lowered = arguments.selected.restricted(lowered, &arguments.region, &source)?;
         let problem = Problem::new(lowered, Options::default());
         for entry in &file.certificates {
             let line = match entry.verify(&problem) {

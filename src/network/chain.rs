@@ -72,6 +72,13 @@ impl Chain {
         slopes.map(|slopes| Chain { maps, slopes })
     }
 
+    /// The chain with another first map.
+    pub fn with_first(&self, map: LinearMap) -> Chain {
+        let mut chain = self.clone();
+        chain.maps[0] = map;
+        chain
+    }
+
     /// The chain with another last map.
     pub fn with_last(&self, map: LinearMap) -> Chain {
         let mut chain = self.clone();

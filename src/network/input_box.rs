@@ -109,13 +109,18 @@ impl LoweredNetwork {
     /// # Errors
     /// A box of another dimension.
     pub fn on_box(&self, input: &InputBox) -> Result<LoweredNetwork, String> {
-        if input.dimension() != self.chain.inputs() {
+        if input.dimension() != self.inputs() {
             return Err(format!(
                 "the box has {} inputs, but the model has {}",
                 input.dimension(),
-                self.chain.inputs()
+                self.inputs()
             ));
         }
+        self.through_all_inputs(|network| Ok(network.narrowed(input)))
+    }
+
+    /// The same, where all inputs may move.
+    fn narrowed(&self, input: &InputBox) -> LoweredNetwork {
         let limits = Ranges::unlimited(self);
         // The box has points, so a result that there are none cannot occur; ranges without limits hold
         // all the same.
@@ -134,12 +139,13 @@ impl LoweredNetwork {
             let first = &mut maps[0];
             (first.matrix, first.radius) = (free(&first.matrix), first.radius.as_ref().map(free));
         }
-        Ok(LoweredNetwork {
+        LoweredNetwork {
             chain: Chain::new(maps, ranges.slopes(self)),
             biases,
             stages: self.stages.clone(),
             input: Some(input.clone()),
-        })
+            moved: None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::layers::{AffineMap, Lowered};
 use super::linear_map::LinearMap;
+use super::moved::Moved;
 use super::slopes::{Diagonal, Slopes, Windows};
 use super::{Activation, Chain, InputBox, LayerError, Network, size};
 use crate::numeric::rounding::{add_up, mul_up, scale_down, scale_up};
@@ -26,6 +27,8 @@ pub struct LoweredNetwork {
     pub stages: Vec<Stage>,
     /// The inputs that are considered; `None` for all. The slopes of the chain hold for these.
     pub input: Option<InputBox>,
+    /// The inputs with respect to which the network is bounded; `None` for all.
+    pub(super) moved: Option<Moved>,
 }
 
 /// One nonlinearity of a [`LoweredNetwork`].
@@ -40,7 +43,7 @@ pub enum Stage {
 impl LoweredNetwork {
     /// An enclosure of `W_r x + b_r` for a vector `x` of intervals.
     pub fn affine(&self, r: usize, x: &[Interval]) -> Vec<Interval> {
-        apply(&self.chain.maps()[r], &self.biases[r], x)
+        apply(self.value_map(r), &self.biases[r], x)
     }
 
     /// The network whose outputs are the differences `f_i - f_j` of the given pairs.
@@ -54,9 +57,8 @@ impl LoweredNetwork {
                 std::cmp::Ordering::Equal => [(), ()],
             };
         });
-        let mut network = self.clone();
         let outer = LinearMap::new(Matrix::sparse(rows));
-        network.chain = self.chain.with_last(outer.after(&self.chain.maps()[last]));
+        let mut network = self.with_last(|map| outer.after(map));
         let biases = &self.biases[last];
         network.biases[last] = pairs.iter().map(|&(i, j)| biases[i] - biases[j]).collect();
         network
@@ -73,8 +75,7 @@ impl LoweredNetwork {
 
     /// The network with some of its outputs only.
     pub fn select_outputs(&self, outputs: &[usize]) -> LoweredNetwork {
-        let mut selected = self.clone();
-        selected.chain = self.chain.select_outputs(outputs);
+        let mut selected = self.with_last(|map| map.select_rows(outputs));
         let last = self.chain.depth();
         selected.biases[last] = outputs.iter().map(|&i| self.biases[last][i]).collect();
         selected
@@ -116,7 +117,11 @@ impl Network {
     }
 
     /// One layer on its own, given the shapes of all values.
-    fn lowered_layer(&self, index: usize, shapes: &[Vec<usize>]) -> Result<Lowered, LayerError> {
+    pub(super) fn lowered_layer(
+        &self,
+        index: usize,
+        shapes: &[Vec<usize>],
+    ) -> Result<Lowered, LayerError> {
         let node = &self.nodes[index];
         let inputs: Vec<Vec<usize>> = node.inputs.iter().map(|&i| shapes[i].clone()).collect();
         node.layer.lower(&inputs).map_err(|reason| self.error(index, reason))
@@ -130,6 +135,13 @@ pub(super) struct StageValues {
     /// The values that pass through.
     passed: Vec<usize>,
     function: Stage,
+}
+
+impl StageValues {
+    /// The nodes of its nonlinear layers, in the order of their values.
+    pub(super) fn nonlinear_nodes(&self) -> impl Iterator<Item = usize> + '_ {
+        self.nonlinear.iter().map(|v| v - 1)
+    }
 }
 
 /// A network on the way to its chain. A value is 0 for the input and `i + 1` for the result of node `i`.
@@ -218,7 +230,8 @@ impl<'a> Lowering<'a> {
             slopes.push(stage.function.slopes());
             stages.push(stage.function);
         }
-        LoweredNetwork { chain: Chain::new(maps, slopes), biases, stages, input: None }
+        let chain = Chain::new(maps, slopes);
+        LoweredNetwork { chain, biases, stages, input: None, moved: None }
     }
 
     /// The values before the first map: the input is the state.
@@ -360,6 +373,17 @@ impl Stage {
             }
             Stage::Pool(windows) => Slopes::Pool(windows.clone()),
         }
+    }
+
+    /// The activation of one component; `None` for a pool.
+    pub fn activation(&self, component: usize) -> Option<&Activation> {
+        let Stage::Componentwise(parts) = self else { return None };
+        let mut end = 0;
+        let holds = |(_, count): &&(Activation, usize)| {
+            end += count;
+            component < end
+        };
+        parts.iter().find(holds).map(|(activation, _)| activation)
     }
 
     /// The activation of each component; `None` for a pool.

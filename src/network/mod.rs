@@ -2,10 +2,12 @@
 
 pub mod activation;
 pub mod chain;
+pub mod fingerprint;
 pub mod input_box;
 pub mod layers;
 pub mod linear_map;
 pub mod lowering;
+mod moved;
 pub mod pooling;
 pub mod pull_back;
 pub mod ranges;

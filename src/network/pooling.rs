@@ -1,5 +1,7 @@
 //! Max-pooling written out with ReLUs.
 
+use std::convert::Infallible;
+
 use super::layers::AffineMap;
 use super::lowering::{LoweredNetwork, Stage, composed};
 use super::slopes::Windows;
@@ -25,6 +27,13 @@ impl LoweredNetwork {
     /// Source: F. Pintore and B. Despres, arXiv 2410.21053, section on convolutional networks, where
     /// the bounds of this form are found to be far looser; it is here for that comparison.
     pub fn with_explicit_pools(self) -> LoweredNetwork {
+        let written = |network: LoweredNetwork| Ok::<_, Infallible>(network.written_out());
+        let Ok(network) = self.through_all_inputs(written);
+        network
+    }
+
+    /// The same, where all inputs may move.
+    fn written_out(self) -> LoweredNetwork {
         let (mut maps, mut biases) = (Vec::new(), Vec::new());
         let mut stages: Vec<Stage> = Vec::new();
         // What the next map has to be applied to.
@@ -59,6 +68,7 @@ impl LoweredNetwork {
             biases,
             stages,
             input: self.input.clone(),
+            moved: None,
         }
     }
 

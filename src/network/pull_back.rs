@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use ndarray::ArrayD;
 
 use super::layers::{AffineMap, Lowered};
-use super::lowering::{Lowering, stacked};
-use super::{LayerError, LinearMap, Network, Origin};
+use super::lowering::{Lowering, StageValues, stacked};
+use super::{LayerError, LinearMap, Network, Node, Origin};
 use crate::numeric::{Csr, Matrix};
 
 /// The derivative with respect to one tensor.
@@ -24,6 +24,9 @@ pub struct Parameter {
     /// The derivative, of the shape that the tensor has in the file.
     pub gradient: ArrayD<f64>,
 }
+
+/// Derivatives with respect to the lower and the upper ends of slope intervals.
+pub type SlopeEnds<'a> = (&'a [f64], &'a [f64]);
 
 /// The derivative `G S^T` with respect to the matrix of a layer, of which layers take what they need.
 pub struct MapGradient<'a> {
@@ -66,15 +69,18 @@ impl MapGradient<'_> {
 }
 
 /// The rows of a matrix, of either form.
-pub(super) enum Rows<'a> {
+pub enum Rows<'a> {
+    /// All entries.
     Dense(ndarray::ArrayView2<'a, f64>),
+    /// Those that are stored.
     Sparse(&'a Csr),
     /// No entries.
     Empty,
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn of(matrix: &'a Matrix) -> Rows<'a> {
+    /// Those of a matrix.
+    pub fn of(matrix: &'a Matrix) -> Rows<'a> {
         match (matrix.as_dense(), matrix.as_sparse()) {
             (Some(dense), _) => Rows::Dense(dense),
             (None, Some(sparse)) => Rows::Sparse(sparse),
@@ -83,7 +89,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Goes through the stored entries of a row.
-    pub(super) fn each(&self, i: usize, mut f: impl FnMut(usize, f64)) {
+    pub fn each(&self, i: usize, mut f: impl FnMut(usize, f64)) {
         match self {
             Rows::Dense(a) => a.row(i).iter().enumerate().for_each(|(j, &value)| f(j, value)),
             Rows::Sparse(a) => a.row(i).for_each(|(j, value)| f(j, value)),
@@ -95,12 +101,16 @@ impl<'a> Rows<'a> {
 impl Network {
     /// The derivatives with respect to the tensors of the file, given those with respect to the maps
     /// `W_0 .. W_l` of the chain of [`Network::lower`] (exponents included). They come in the order of
-    /// the layers; the statistics of batch normalisations and the slopes of activations are taken as
-    /// constants and left out.
+    /// the layers; the statistics of batch normalisations are taken as constants and left out. `slopes` are the
+    /// derivatives with respect to the ends of the slope intervals of each stage, lower and upper ends.
     ///
     /// # Errors
     /// A layer whose shapes do not fit, or whose parameters have no derivatives here.
-    pub fn pull_back(&self, gradients: &[Matrix]) -> Result<Vec<Parameter>, LayerError> {
+    pub fn pull_back(
+        &self,
+        gradients: &[Matrix],
+        slopes: &[SlopeEnds<'_>],
+    ) -> Result<Vec<Parameter>, LayerError> {
         let (shapes, layers) = self.lowered_layers()?;
         let lowering = Lowering::new(self, &shapes, &layers);
         let mut found: Vec<Vec<Parameter>> = vec![Vec::new(); self.nodes.len()];
@@ -148,10 +158,19 @@ impl Network {
                     start += lowering.size(v);
                 }
             }
+            if let (Some(stage), Some(ends)) = (&stage, slopes.get(depth)) {
+                self.of_slopes(&lowering, stage, *ends, &mut found)?;
+            }
             entered = match stage {
                 Some(stage) => lowering.entered(&stage),
                 None => Vec::new(),
             };
+        }
+        for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| self.learns_slopes(*i)) {
+            if found[i].is_empty() {
+                let zeros = vec![0.0; lowering.size(i + 1)];
+                found[i] = self.named(i, node.layer.pull_back_slopes(&zeros, &zeros))?;
+            }
         }
         // The output does not depend on what has not been met.
         for (i, lowered) in layers.iter().enumerate().filter(|(i, _)| !met[*i]) {
@@ -162,6 +181,37 @@ impl Network {
             found[i] = self.of_layer(i, &shapes, &MapGradient { outer: &zero, inner: &inner })?;
         }
         self.check_names(found.into_iter().flatten().collect())
+    }
+
+    /// The derivatives of the layers of a stage with respect to parameters of their slopes.
+    fn of_slopes(
+        &self,
+        lowering: &Lowering<'_>,
+        stage: &StageValues,
+        (alpha, beta): SlopeEnds<'_>,
+        found: &mut [Vec<Parameter>],
+    ) -> Result<(), LayerError> {
+        let mut start = 0;
+        for i in stage.nonlinear_nodes() {
+            let end = start + lowering.size(i + 1);
+            // A max-pooling has no slopes.
+            if let (true, Some(alpha), Some(beta)) =
+                (self.learns_slopes(i), alpha.get(start..end), beta.get(start..end))
+            {
+                let parameters = self.nodes[i].layer.pull_back_slopes(alpha, beta);
+                found[i] = self.named(i, parameters)?;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Whether a layer has slopes that are parameters of the file: a `prelu`, but not one with slopes that were
+    /// given beside a file that names its tensors.
+    pub fn learns_slopes(&self, index: usize) -> bool {
+        let node = &self.nodes[index];
+        let named = |node: &Node| node.origins.iter().any(|origin| origin.name.is_some());
+        node.layer.kind() == "prelu" && (!node.origins.is_empty() || !self.nodes.iter().any(named))
     }
 
     fn of_layer(

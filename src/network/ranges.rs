@@ -152,7 +152,7 @@ struct Known {
 impl<'a> Propagation<'a> {
     /// For the given network.
     pub fn new(network: &'a LoweredNetwork) -> Propagation<'a> {
-        Propagation { network, maps: network.chain.maps().iter().map(Map::new).collect() }
+        Propagation { network, maps: network.value_maps().map(Map::new).collect() }
     }
 
     /// Ranges of all arguments over the points of `input` at which they lie within `limits`; `None` where

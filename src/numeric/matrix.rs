@@ -272,7 +272,7 @@ impl Matrix {
     }
 
     /// Hands over the entries of a row that is held in sparse form, in the order of the columns.
-    fn row_entries(&self, i: usize, push: &mut dyn FnMut(usize, f64)) {
+    pub fn row_entries(&self, i: usize, push: &mut dyn FnMut(usize, f64)) {
         match &self.entries {
             Entries::Dense(_) => {}
             Entries::Sparse(a, _) => a.row(i).for_each(|(j, value)| push(j, value)),

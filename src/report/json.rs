@@ -33,6 +33,8 @@ struct Entry<'a> {
     norm: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<PartEntry<'a>>,
     lower: Option<f64>,
     best: Option<f64>,
     best_id: Option<&'static str>,
@@ -45,6 +47,14 @@ struct Entry<'a> {
     refused: Vec<Refused<'a>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct PartEntry<'a> {
+    axis: &'static str,
+    numbers: &'a [usize],
+    count: usize,
+    whole: &'a str,
 }
 
 #[derive(Serialize)]
@@ -147,6 +157,12 @@ fn entry<'a>(report: &'a Report, norm: &'a NormReport) -> Entry<'a> {
         model: &report.model,
         norm: norm.norm.id(),
         scope: report.scope.as_deref(),
+        part: report.part.as_ref().map(|part| PartEntry {
+            axis: part.axis.id(),
+            numbers: &part.numbers,
+            count: part.count,
+            whole: &part.whole,
+        }),
         lower: norm.lower.and_then(finite),
         best: best.and_then(|c| finite(c.upper)),
         best_id: best.filter(|c| c.upper.is_finite()).map(|c| c.id),

@@ -10,12 +10,14 @@ pub mod decimal;
 pub mod json;
 pub mod markdown;
 pub mod number;
+pub mod part;
 pub mod plot;
 pub mod table;
 
 use crate::bounds::{Certificate, Problem};
 use crate::numeric::Norm;
 use comparison::Comparison;
+use part::Part;
 
 /// The answers for one network.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,8 @@ pub struct Report {
     pub summary: String,
     /// The inputs and outputs that the bounds are for, in words; `None` for all of them.
     pub scope: Option<String>,
+    /// Which part of the model that is, where it is some outputs or some inputs; they end the scope.
+    pub part: Option<Part>,
     /// What was assumed while reading it.
     pub notes: Vec<String>,
     /// The answers, norm by norm.

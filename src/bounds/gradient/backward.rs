@@ -2,7 +2,9 @@
 
 use ndarray::{Array2, ArrayView2};
 
+use super::slopes::Taken;
 use crate::bounds::products::Products;
+use crate::network::pull_back::Rows;
 use crate::network::{Chain, Slopes};
 use crate::numeric::{Csr, Matrix, product};
 
@@ -11,14 +13,16 @@ use crate::numeric::{Csr, Matrix, product};
 ///
 /// As `W~_(t,s) = W_{t-1} C_{t-1} W~_(t-1,s)`, a derivative `A_(t,s)` with respect to `W~_(t,s)` adds
 /// `A_(t,s) (C_{t-1} W~_(t-1,s))^T` to that of `W_{t-1}` and `(W_{t-1} C_{t-1})^T A_(t,s)` to that of
-/// `W~_(t-1,s)`: two matrix products for each product, from the last layer to the first.
+/// `W~_(t-1,s)`: two matrix products for each product, from the last layer to the first. The derivative with
+/// respect to the centres `C_{t-1}` is the diagonal of `W_{t-1}^T` times the sum of `A_(t,s) W~_(t-1,s)^T`.
 pub fn through_products(
     chain: &Chain,
     products: &Products,
     direct: impl Fn(usize, usize) -> Matrix,
-) -> Vec<Matrix> {
+) -> (Vec<Matrix>, Vec<Taken>) {
     let last = chain.depth() + 1;
     let mut maps: Vec<Matrix> = Vec::with_capacity(last);
+    let mut centres: Vec<Vec<f64>> = Vec::with_capacity(chain.depth());
     // A_(t+1,s) for all s.
     let mut later: Vec<Matrix> = Vec::new();
     for t in (1..=last).rev() {
@@ -35,6 +39,15 @@ pub fn through_products(
             .filter(|&s| !is_zero(&row[s]) && !is_zero(&products.get(t - 1, s).value))
             .map(|s| row[s].multiply(&products.get(t - 1, s).value.transposed()))
             .reduce(|sum, term| sum.sum_up(&term));
+        if let Some(slopes) = t.checked_sub(2).map(|r| &chain.slopes()[r]) {
+            let map = &chain.maps()[t - 1].matrix;
+            let of_stage = |inner| column_products(map, inner);
+            let zeros = || vec![0.0; slopes.inputs()];
+            let is_pool = slopes.diagonal().is_none();
+            let found =
+                if is_pool { Vec::new() } else { inner.as_ref().map_or_else(zeros, of_stage) };
+            centres.push(found);
+        }
         let map = match inner {
             None => row[t - 1].clone(),
             Some(inner) => {
@@ -47,7 +60,20 @@ pub fn through_products(
         later = row;
     }
     maps.reverse();
-    maps
+    centres.reverse();
+    (maps, Taken::of_centres(chain.slopes(), centres))
+}
+
+/// The diagonal of `A^T B`.
+fn column_products(a: &Matrix, b: &Matrix) -> Vec<f64> {
+    let (rows, others) = (Rows::of(a), Rows::of(b));
+    let (mut sums, mut other) = (vec![0.0; a.columns()], vec![0.0; a.columns()]);
+    for i in 0..a.rows() {
+        others.each(i, |j, value| other[j] = value);
+        rows.each(i, |j, value| sums[j] += value * other[j]);
+        others.each(i, |j, _| other[j] = 0.0);
+    }
+    sums
 }
 
 fn is_zero(matrix: &Matrix) -> bool {

@@ -4,7 +4,8 @@ use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 
 use super::backward::{signed_outer, through_products, through_slopes};
 use super::extremal::{contracted, of_block};
-use super::{Computed, check_memory, hull, in_order};
+use super::slopes::{Taken, of_factors};
+use super::{Computed, Derivatives, check_memory, hull, in_order};
 use crate::bounds::problem::Oriented;
 use crate::bounds::products::Products;
 use crate::bounds::{Bound, Cost, Problem, Refusal, k4, k5};
@@ -21,8 +22,8 @@ pub fn k5(problem: &Problem, norm: Norm) -> Computed {
     let (chain, products) = (oriented.chain, oriented.products()?);
     let end = contracted(&oriented, norm, |start| k5::apply_up(chain, products, start))?;
     let cuts = Cuts::forward(chain, products, end.start, Join::Sum);
-    let maps = cuts.backward(vec![end.lambda; chain.depth() + 1]);
-    Ok((end.value, in_order(problem, &oriented, maps)))
+    let (maps, slopes) = cuts.backward(vec![end.lambda; chain.depth() + 1]);
+    Ok(in_order(problem, &oriented, Derivatives { value: end.value, maps, slopes }))
 }
 
 /// K4 with its derivatives.
@@ -38,7 +39,8 @@ pub fn k4(problem: &Problem, norm: Norm) -> Computed {
     let products = oriented.products()?;
     let cuts = Cuts::forward(chain, products, oriented.start(norm), Join::Beside);
     let (value, ends) = norms_of_leaves(&oriented, norm, &cuts.leaves)?;
-    Ok((value, in_order(problem, &oriented, cuts.backward(ends))))
+    let (maps, slopes) = cuts.backward(ends);
+    Ok(in_order(problem, &oriented, Derivatives { value, maps, slopes }))
 }
 
 /// The sum of the norms of all blocks that come out of the chain, with its derivatives.
@@ -109,9 +111,9 @@ impl<'a> Cuts<'a> {
         (0..t).map(part).collect()
     }
 
-    /// The derivatives with respect to the maps, given those with respect to the leaves, which are not
-    /// negative.
-    fn backward(&self, ends: Vec<Array2<f64>>) -> Vec<Matrix> {
+    /// The derivatives with respect to the maps and the slopes, given those with respect to the leaves, which
+    /// are not negative.
+    fn backward(&self, ends: Vec<Array2<f64>>) -> (Vec<Matrix>, Vec<Taken>) {
         let depth = self.chain.depth();
         let mut adjoints: Vec<Array2<f64>> =
             self.starts.iter().map(|x| Array2::zeros(x.dim())).collect();
@@ -129,10 +131,16 @@ impl<'a> Cuts<'a> {
                 layers.push(self.split(t, adjoint));
             }
         }
-        through_products(self.chain, self.products, |t, s| {
+        let (maps, mut slopes) = through_products(self.chain, self.products, |t, s| {
             let part = layers[depth + 1 - t][s].view();
             signed_outer(&self.products.get(t, s).value, part, self.starts[s].view())
-        })
+        });
+        for (r, taken) in slopes.iter_mut().enumerate() {
+            if self.chain.slopes()[r].diagonal().is_some() {
+                taken.radius = of_factors(self.before[r].view(), adjoints[r + 1].view());
+            }
+        }
+        (maps, slopes)
     }
 
     /// The derivatives with respect to the parts of layer `t`, given that with respect to all of them

@@ -4,7 +4,8 @@ use ndarray::{Array1, Axis};
 
 use super::backward::{signed_outer, through_products};
 use super::extremal::{first_largest, unit};
-use super::{Computed, in_order};
+use super::slopes::Taken;
+use super::{Computed, Derivatives, in_order};
 use crate::bounds::problem::Oriented;
 use crate::bounds::products::Products;
 use crate::bounds::{Problem, pool_hull};
@@ -18,7 +19,8 @@ pub fn k5(problem: &Problem, oriented: &Oriented<'_>) -> Computed {
     let sums = block.sum_axis(Axis(0));
     let column = first_largest(sums.iter().copied());
     let hull = Column::forward(chain, products, unit(chain.inputs(), column).column(0).to_owned());
-    Ok((sums[column], in_order(problem, oriented, hull.backward())))
+    let (maps, slopes) = hull.backward();
+    Ok(in_order(problem, oriented, Derivatives { value: sums[column], maps, slopes }))
 }
 
 /// What is known of one column at each stage.
@@ -85,13 +87,14 @@ impl<'a> Column<'a> {
         (z, e)
     }
 
-    fn backward(&self) -> Vec<Matrix> {
+    fn backward(&self) -> (Vec<Matrix>, Vec<Taken>) {
         let depth = self.chain.depth();
         let zeros = |x: &Option<Array1<f64>>| x.as_ref().map(|x| Array1::zeros(x.len()));
         let mut centres: Vec<Option<Array1<f64>>> = self.centres.iter().map(zeros).collect();
         let mut errors: Vec<Option<Array1<f64>>> = self.errors.iter().map(zeros).collect();
         // The derivatives with respect to what comes out of each layer, from the last to the first.
         let mut layers: Vec<(Array1<f64>, Array1<f64>)> = Vec::with_capacity(depth + 1);
+        let mut radii: Vec<Vec<f64>> = vec![Vec::new(); depth];
         for t in (1..=depth + 1).rev() {
             let (z, e) = &self.out[t - 1];
             let size = |m: Array1<f64>| (&m * &z.mapv(sign), m);
@@ -101,6 +104,7 @@ impl<'a> Column<'a> {
                     let error = errors[t].take().unwrap_or_default();
                     match slopes {
                         Slopes::Componentwise(d) => {
+                            radii[t - 1] = (&error * &(z.mapv(f64::abs) + e)).to_vec();
                             size(error.iter().zip(d.radius()).map(|(x, r)| x * r).collect())
                         }
                         Slopes::Pool(windows) => {
@@ -122,7 +126,7 @@ impl<'a> Column<'a> {
             }
             layers.push((dz, de));
         }
-        through_products(self.chain, self.products, |t, s| {
+        let (maps, mut slopes) = through_products(self.chain, self.products, |t, s| {
             let product = &self.products.get(t, s).value;
             let (dz, de) = &layers[depth + 1 - t];
             let at = self.given[t - 1];
@@ -138,7 +142,9 @@ impl<'a> Column<'a> {
                     Matrix::sparse(Csr::from_rows(product.rows(), product.columns(), |_, _| ()))
                 }),
             }
-        })
+        });
+        slopes.iter_mut().zip(radii).for_each(|(taken, radius)| taken.radius = radius);
+        (maps, slopes)
     }
 }
 

@@ -3,7 +3,7 @@
 //! They are estimates in ordinary floating point: nothing of them is certified. Where a bound is not
 //! differentiable they are one subgradient of the expression that is evaluated: of several largest rows
 //! (or columns, or elements of a window) the first, `0` for the absolute value at 0, and in l2 one
-//! pair of singular vectors. Activations enter by the intervals of their slopes, which are constants.
+//! pair of singular vectors. Activations enter by the intervals of their slopes, whose ends have derivatives, too.
 //!
 //! Cost: K*, K1's recursion, K3 and K5's recursion are as expensive backwards as forwards. The products
 //! `W~_(t,s)` of K1, K4 and K5 take two matrix products backwards for the one that makes them, so with
@@ -15,11 +15,14 @@ mod cuts;
 mod extremal;
 mod hull;
 mod layers;
+mod slopes;
 
 use super::problem::Oriented;
 use super::{Problem, Refusal};
-use crate::network::Chain;
+use crate::network::{Chain, Slopes};
 use crate::numeric::{Matrix, Norm};
+pub use slopes::SlopeGradient;
+use slopes::Taken;
 
 /// A bound with its derivatives, neither of them certified.
 #[derive(Debug, Clone)]
@@ -28,10 +31,18 @@ pub struct Gradient {
     pub value: f64,
     /// The derivatives with respect to the maps `W_0 .. W_l` of the chain, exponents included.
     pub maps: Vec<Matrix>,
+    /// Those with respect to the ends of the slope intervals of the stages `1 .. l`.
+    pub slopes: Vec<SlopeGradient>,
 }
 
-/// A bound and its derivatives with respect to the maps without their powers of two.
-type Computed = Result<(f64, Vec<Matrix>), Refusal>;
+/// A bound and its derivatives, those with respect to the maps without their powers of two.
+struct Derivatives {
+    value: f64,
+    maps: Vec<Matrix>,
+    slopes: Vec<Taken>,
+}
+
+type Computed = Result<Derivatives, Refusal>;
 
 type Compute = fn(&Problem, Norm) -> Computed;
 
@@ -58,20 +69,27 @@ pub fn gradient(problem: &Problem, id: &str, norm: Norm) -> Result<Gradient, Ref
         let known: Vec<&str> = available().collect();
         return Err(Refusal(format!("{id} has no gradient here; {} have one", known.join(", "))));
     };
-    let (mantissa, maps) = compute(problem, norm)?;
+    let Derivatives { value, maps, slopes } = compute(problem, norm)?;
     let chain = problem.chain();
     // The bound is 2^e b(M_0, ..) for W_r = 2^(e_r) M_r with e the sum of the e_r.
     let scaled = |(r, g): (usize, Matrix)| {
         g.scaled_by_power(chain.exponent().saturating_sub(chain.maps()[r].exponent))
     };
     let maps: Vec<Matrix> = maps.into_iter().enumerate().map(scaled).collect();
-    let value = problem.scaled_up(mantissa);
-    if !value.is_finite() || maps.iter().any(|g| !g.grid().max.is_finite()) {
+    let value = problem.scaled_up(value);
+    let scale = problem.scaled_up(1.0);
+    let ends = |(taken, slopes): (&Taken, &Slopes)| taken.ends(slopes, scale);
+    let slopes: Vec<SlopeGradient> = slopes.iter().zip(chain.slopes()).map(ends).collect();
+    let infinite = |g: &SlopeGradient| g.alpha.iter().chain(&g.beta).any(|x| !x.is_finite());
+    if !value.is_finite()
+        || maps.iter().any(|g| !g.grid().max.is_finite())
+        || slopes.iter().any(infinite)
+    {
         return Err(Refusal(format!(
             "the gradient of {id} in {norm} is beyond the largest number of 64-bit floating point; scale the weights down"
         )));
     }
-    Ok(Gradient { value, maps })
+    Ok(Gradient { value, maps, slopes })
 }
 
 /// Whether a chain is the transposed one of the problem.
@@ -79,12 +97,15 @@ fn is_transposed(problem: &Problem, oriented: &Oriented<'_>) -> bool {
     !std::ptr::eq(oriented.chain, problem.chain())
 }
 
-/// Derivatives with respect to the maps of an oriented chain, as those of the problem's own chain.
-fn in_order(problem: &Problem, oriented: &Oriented<'_>, maps: Vec<Matrix>) -> Vec<Matrix> {
-    if is_transposed(problem, oriented) {
-        maps.iter().rev().map(Matrix::transposed).collect()
-    } else {
-        maps
+/// Derivatives for an oriented chain, as those of the problem's own chain.
+fn in_order(problem: &Problem, oriented: &Oriented<'_>, found: Derivatives) -> Derivatives {
+    if !is_transposed(problem, oriented) {
+        return found;
+    }
+    Derivatives {
+        value: found.value,
+        maps: found.maps.iter().rev().map(Matrix::transposed).collect(),
+        slopes: found.slopes.into_iter().rev().collect(),
     }
 }
 

@@ -85,16 +85,17 @@ impl<'a> Model<'a> {
 
     /// Operations to evaluate the network and its Jacobian once.
     fn work(&self) -> f64 {
-        let entries: usize =
-            self.network.chain.maps().iter().map(|m| m.matrix.stored_entries()).sum();
-        2.0 * entries as f64 * (1 + self.outputs) as f64
+        let last = &self.network.chain.maps()[self.network.stages.len()];
+        let values = self.network.value_maps().chain([last]).map(|m| m.matrix.stored_entries());
+        let moved = self.network.chain.maps().iter().map(|m| m.matrix.stored_entries());
+        2.0 * (values.sum::<usize>() as f64 + moved.sum::<usize>() as f64 * self.outputs as f64)
     }
 
     /// Start number `i`: a Gaussian point, at one of several scales (the scale at which the first
     /// layer's biases matter, and others around it), or one of a few special ones. In a box: its
     /// centre, then points anywhere and corners.
     fn sample(&self, i: usize) -> Vec<f64> {
-        let n = self.network.chain.inputs();
+        let n = self.network.inputs();
         if let Some(input) = &self.network.input {
             return sample_in(input, i);
         }
@@ -111,7 +112,7 @@ impl<'a> Model<'a> {
     }
 
     fn affine(&self, r: usize, x: ArrayView1<'_, f64>) -> Array1<f64> {
-        let map = &self.network.chain.maps()[r];
+        let map = self.network.value_map(r);
         let y = map.matrix.apply(x.insert_axis(Axis(1))).index_axis_move(Axis(1), 0);
         y * self.scales[r] + &self.biases[r]
     }
@@ -239,12 +240,12 @@ impl At {
     /// The nearest point of the linear piece's extension just across the hyperplane on which neuron
     /// `k` of stage `r` is 0.
     fn across(&self, model: &Model<'_>, r: usize, k: usize, x: &[f64]) -> Vec<f64> {
-        let maps = model.network.chain.maps();
-        let mut gradient = maps[r].matrix.transposed().apply(unit(maps[r].rows(), k).view());
+        let map = |r: usize| model.network.value_map(r);
+        let mut gradient = map(r).matrix.transposed().apply(unit(map(r).rows(), k).view());
         let mut scale = model.scales[r];
         for q in (0..r).rev() {
             gradient =
-                maps[q].matrix.transposed().apply(self.patterns[q].transposed(gradient).view());
+                map(q).matrix.transposed().apply(self.patterns[q].transposed(gradient).view());
             scale *= model.scales[q];
         }
         let squared: f64 = gradient.iter().map(|g| g * g).sum::<f64>() * scale;

@@ -38,7 +38,7 @@ fn count_from(
     let mut total = 0;
     for (half_space, ranges) in [(above, up), (below, down)] {
         half_spaces.push(Arc::new(half_space));
-        total += match interior(half_spaces, None, network.chain.inputs(), None) {
+        total += match interior(half_spaces, None, network.inputs(), None) {
             Interior::Empty => 0,
             Interior::Unknown => return None,
             Interior::Point(_) => count_from(network, exact, rest, ranges, half_spaces)?,

@@ -73,17 +73,16 @@ impl ExactNetwork {
     /// `None` where a weight or bias is only known to rounding (merged layers), or there are too many.
     pub fn new(network: &LoweredNetwork) -> Option<ExactNetwork> {
         let depth = network.stages.len();
-        let maps = &network.chain.maps()[..depth];
-        if maps.iter().map(|m| m.matrix.stored_entries()).sum::<usize>() > LARGEST {
+        if network.value_maps().map(|m| m.matrix.stored_entries()).sum::<usize>() > LARGEST {
             return None;
         }
         let bias = |b: &Interval| (b.lo == b.hi).then(|| Dyadic::new(b.lo)).flatten();
         let biases =
             |layer: &Vec<Interval>| layer.iter().map(bias).collect::<Option<Vec<Dyadic>>>();
         Some(ExactNetwork {
-            maps: maps.iter().map(exact_rows).collect::<Option<_>>()?,
+            maps: network.value_maps().map(exact_rows).collect::<Option<_>>()?,
             biases: network.biases[..depth].iter().map(biases).collect::<Option<_>>()?,
-            inputs: network.chain.inputs(),
+            inputs: network.inputs(),
         })
     }
 
@@ -97,6 +96,31 @@ impl ExactNetwork {
         (r, k): (usize, usize),
         threshold: f64,
     ) -> Option<HalfSpace> {
+        self.half_space(network, ranges, (r, k), threshold, &mut None)
+    }
+
+    /// A neuron before neuron `k` of stage `r` that matters to it and is not on one piece, which is why there
+    /// is no half-space.
+    pub fn undecided(
+        &self,
+        network: &LoweredNetwork,
+        ranges: &Ranges,
+        neuron: (usize, usize),
+    ) -> Option<(usize, usize)> {
+        let mut missing = None;
+        self.half_space(network, ranges, neuron, 0.0, &mut missing);
+        missing
+    }
+
+    /// As [`ExactNetwork::above`]; `missing` gets the neuron for which there is no piece.
+    fn half_space(
+        &self,
+        network: &LoweredNetwork,
+        ranges: &Ranges,
+        (r, k): (usize, usize),
+        threshold: f64,
+        missing: &mut Option<(usize, usize)>,
+    ) -> Option<HalfSpace> {
         let mut constant = self.biases[r][k].clone() + -Dyadic::new(threshold)?;
         let mut row = spread(&self.maps[r][k], self.width(r));
         for q in (0..r).rev() {
@@ -104,7 +128,11 @@ impl ExactNetwork {
             let activations = network.stages[q].activations()?;
             let mut next = vec![Dyadic::ZERO; self.width(q)];
             for (j, x) in row.iter().enumerate().filter(|(_, x)| !x.is_zero()) {
-                let (slope, intercept) = activations[j].piece(ranges.arguments[q][j])?;
+                let piece = activations[j].piece(ranges.arguments[q][j]);
+                if piece.is_none() {
+                    *missing = Some((q, j));
+                }
+                let (slope, intercept) = piece?;
                 if intercept.lo != intercept.hi {
                     return None;
                 }

@@ -203,12 +203,11 @@ impl<'a> Regions<'a> {
     fn interior(&self, node: &Node) -> Interior {
         if node.half_spaces.is_empty() {
             let middle = |b: &InputBox| b.sides().iter().map(|side| side.midpoint()).collect();
-            let x =
-                node.input.as_ref().map_or_else(|| vec![0.0; self.network.chain.inputs()], middle);
+            let x = node.input.as_ref().map_or_else(|| vec![0.0; self.network.inputs()], middle);
             return Interior::Point(x);
         }
         let hint = node.point.as_deref();
-        interior(&node.half_spaces, node.input.as_ref(), self.network.chain.inputs(), hint)
+        interior(&node.half_spaces, node.input.as_ref(), self.network.inputs(), hint)
     }
 
     fn rows_of(&self, rows: &[usize]) -> Chain {
@@ -240,20 +239,36 @@ impl<'a> Regions<'a> {
             if influence.iter().all(|&x| x <= 0.0) {
                 continue;
             }
-            let activations = self.network.stages[stage].activations()?;
-            let inside = |k: usize| {
-                let range = ranges.arguments[stage][k];
-                let kinks = activations[k].kinks().into_iter().filter(|t| t.lo == t.hi);
-                let mut open = kinks.map(|t| t.lo).filter(|&t| range.lo < t && t < range.hi);
-                open.next()
-            };
+            let inside = |k: usize| self.kink_inside(ranges, (stage, k));
             let candidates = (0..influence.len())
                 .filter(|&k| influence[k] > 0.0)
                 .filter_map(|k| inside(k).map(|threshold| (influence[k], k, threshold)));
             let best = candidates.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-            return best.map(|(_, k, threshold)| Cut::Kink(stage, k, threshold));
+            return best.map(|(_, k, threshold)| self.decidable(ranges, (stage, k), threshold));
         }
         None
+    }
+
+    /// The cut at a neuron, or at one before it. Where only some inputs move, neurons that these do not reach
+    /// have no influence of their own, but they decide where the others are on.
+    fn decidable(&self, ranges: &Ranges, neuron: (usize, usize), threshold: f64) -> Cut {
+        let mut cut = (neuron, threshold);
+        if let Some(exact) = self.exact.as_ref().filter(|_| self.network.is_part()) {
+            // Each is of an earlier stage than the one before.
+            while let Some(missing) = exact.undecided(self.network, ranges, cut.0) {
+                let Some(threshold) = self.kink_inside(ranges, missing) else { break };
+                cut = (missing, threshold);
+            }
+        }
+        Cut::Kink(cut.0.0, cut.0.1, cut.1)
+    }
+
+    /// A kink of a neuron's activation inside its range.
+    fn kink_inside(&self, ranges: &Ranges, (stage, k): (usize, usize)) -> Option<f64> {
+        let range = ranges.arguments[stage][k];
+        let kinks = self.network.stages[stage].activation(k)?.kinks();
+        let mut open = kinks.into_iter().filter(|t| t.lo == t.hi).map(|t| t.lo);
+        open.find(|&t| range.lo < t && t < range.hi)
     }
 
     /// The input along which to halve a box: where the arguments of the neurons that matter vary most.
@@ -263,7 +278,7 @@ impl<'a> Regions<'a> {
         let radii: Array1<f64> = (0..n).map(|j| input.radius(j)).collect();
         let slopes = ranges.slopes(self.network);
         let mut reach: Array2<f64> = Array2::from_diag(&radii);
-        for (stage, map) in self.network.chain.maps()[..self.layers.depth()].iter().enumerate() {
+        for (stage, map) in self.network.value_maps().enumerate() {
             // How far each input moves each argument, through the centres of the slopes.
             reach = map.matrix.apply(reach.view());
             let influence = &expansion.influence[self.stage(stage)];

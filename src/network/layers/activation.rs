@@ -1,7 +1,9 @@
 //! Activations as layers: one function for all components, or one for each channel.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
+use ndarray::{Array1, ArrayD};
 use serde_json::value::RawValue;
 
 use super::{Layer, Lowered, ParseError, Parsed, show_shape, single};
@@ -66,6 +68,22 @@ impl Layer for Activation {
             }
             _ => Lowered::Activation(vec![(self.clone(), count)]),
         })
+    }
+
+    fn pull_back_slopes(&self, alpha: &[f64], beta: &[f64]) -> Vec<(&'static str, ArrayD<f64>)> {
+        let Activation::Prelu { slopes } = self else { return Vec::new() };
+        let size = (alpha.len() / slopes.len().max(1)).max(1);
+        let sums = alpha.chunks(size).zip(beta.chunks(size));
+        let each = slopes.iter().zip(sums).map(|(&slope, (alpha, beta))| {
+            // The interval is that of the slope and 1; where they meet, the mean of both sides.
+            let (lower, upper): (f64, f64) = (alpha.iter().sum(), beta.iter().sum());
+            match slope.partial_cmp(&1.0) {
+                Some(Ordering::Less) => lower,
+                Some(Ordering::Greater) => upper,
+                _ => lower / 2.0 + upper / 2.0,
+            }
+        });
+        vec![("slopes", Array1::from_iter(each).into_dyn())]
     }
 
     fn to_json(&self) -> serde_json::Value {

@@ -69,6 +69,12 @@ pub trait Layer: Debug + Send + Sync {
         ))
     }
 
+    /// The same with respect to parameters of the slopes of an activation, given the derivatives with respect to
+    /// the lower and the upper ends of the slope interval of each component.
+    fn pull_back_slopes(&self, _alpha: &[f64], _beta: &[f64]) -> Vec<(&'static str, ArrayD<f64>)> {
+        Vec::new()
+    }
+
     /// The layer as the JSON format writes it (see [`LayerType::parse`]).
     fn to_json(&self) -> serde_json::Value;
 }

@@ -98,17 +98,17 @@ impl Fields {
         let (channels, [height, width]) = maps[0].side(false);
         let place = |v: &AxisPlace, h: &AxisPlace| {
             let corner = |(k, map): (usize, &ConvolutionMatrix)| {
-                v.fields[k + 1].start * map.side(true).1[1] + h.fields[k + 1].start
+                v[k + 1].start * map.side(true).1[1] + h[k + 1].start
             };
             Place {
-                index: v.fields[0].start * width + h.fields[0].start,
+                index: v[0].start * width + h[0].start,
                 corners: maps.iter().enumerate().map(corner).collect(),
             }
         };
         let places = vertical.iter().flat_map(|v| horizontal.iter().map(move |h| place(v, h)));
         let places = places.collect();
         let step = |(k, map): (usize, &ConvolutionMatrix)| {
-            let along = [&vertical[0], &horizontal[0]].map(|place| &place.fields[k..k + 2]);
+            let along = [&vertical[0], &horizontal[0]].map(|place| &place[k..k + 2]);
             let of_axis = |axis: usize| {
                 let [rows, columns] = [&along[axis][0], &along[axis][1]];
                 joined(&map.convolution.axes[axis], map.transposed, rows, columns)
@@ -251,10 +251,7 @@ impl TransposedKernel {
 }
 
 /// A place along an axis, as a range, and the range of its field behind each map.
-#[derive(Debug, Clone)]
-struct AxisPlace {
-    fields: Vec<Range<usize>>,
-}
+type AxisPlace = Vec<Range<usize>>;
 
 /// The classes of places along an axis that look alike; `None` where a field is empty.
 fn alike(axes: &[(ConvAxis, bool)]) -> Option<Vec<Vec<AxisPlace>>> {
@@ -274,13 +271,13 @@ fn alike(axes: &[(ConvAxis, bool)]) -> Option<Vec<Vec<AxisPlace>>> {
     let mut classes: BTreeMap<usize, Vec<AxisPlace>> = BTreeMap::new();
     for (place, class) in below.into_iter().enumerate() {
         let mut reached = BTreeSet::from([place]);
-        let mut fields = vec![place..place + 1];
+        let mut fields: AxisPlace = std::iter::once(place..place + 1).collect();
         for (axis, transposed) in axes {
             let sources = |p: &usize| axis.sources(*transposed, *p).into_iter().map(|(q, _)| q);
             reached = reached.iter().flat_map(sources).collect();
             fields.push(*reached.first()?..*reached.last()? + 1);
         }
-        classes.entry(class).or_default().push(AxisPlace { fields });
+        classes.entry(class).or_default().push(fields);
     }
     Some(classes.into_values().collect())
 }
@@ -297,3 +294,7 @@ fn joined(
     let of = |column: usize| axis.sources(!transposed, column).into_iter().filter(inside);
     columns.clone().map(|c| of(c).map(|(row, tap)| (row - rows.start, tap)).collect()).collect()
 }
+
+#[cfg(test)]
+#[path = "fields_tests.rs"]
+mod tests;

@@ -4,12 +4,14 @@
 
 pub mod layers;
 pub mod order;
+mod parts;
 pub mod table;
 
 use super::{NormReport, Report};
 use crate::numeric::Norm;
 pub use layers::LayerNorms;
 pub use order::Order;
+pub use parts::join_parts;
 
 /// One model of a comparison.
 #[derive(Debug, Clone)]
@@ -259,6 +261,7 @@ mod tests {
             model: name.to_owned(),
             summary: String::new(),
             scope: None,
+            part: None,
             notes: Vec::new(),
             norms: vec![norm],
         };

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::{COMPARISON_SCHEMA, SCHEMA};
 use crate::bounds::{Certificate, Guarantee, REGISTRY};
 use crate::numeric::Norm;
+use crate::report::part::{Axis, Part};
 use crate::report::{NormReport, Report};
 
 #[derive(Deserialize)]
@@ -18,12 +19,21 @@ struct Entry {
     model: String,
     norm: String,
     scope: Option<String>,
+    part: Option<PartEntry>,
     lower: Option<f64>,
     bounds: Vec<Bound>,
     #[serde(default)]
     refused: Vec<Refused>,
     #[serde(default)]
     notes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct PartEntry {
+    axis: String,
+    numbers: Vec<usize>,
+    count: usize,
+    whole: String,
 }
 
 #[derive(Deserialize)]
@@ -67,9 +77,10 @@ pub fn read(text: &str) -> Result<Vec<Report>, String> {
     for (index, entry) in document.reports.into_iter().enumerate() {
         let place = format!("reports[{index}]");
         let norm = norm(&entry, &place)?;
+        let part = part(&entry, &place)?;
         match reports.iter_mut().find(|report| report.model == entry.model) {
             Some(report) => {
-                if report.scope != entry.scope {
+                if report.scope != entry.scope || report.part != part {
                     return Err(format!(
                         "{place}: {} has a scope of its own, expected one for each model",
                         entry.model
@@ -87,12 +98,37 @@ pub fn read(text: &str) -> Result<Vec<Report>, String> {
                 model: entry.model,
                 summary: String::new(),
                 scope: entry.scope,
+                part,
                 notes: entry.notes,
                 norms: vec![norm],
             }),
         }
     }
     Ok(reports)
+}
+
+fn part(entry: &Entry, place: &str) -> Result<Option<Part>, String> {
+    let Some(found) = &entry.part else { return Ok(None) };
+    let axis = [Axis::Outputs, Axis::Inputs].into_iter().find(|axis| axis.id() == found.axis);
+    let axis = axis.ok_or_else(|| {
+        format!("{place}: part: found the axis {}, expected outputs or inputs", found.axis)
+    })?;
+    if let Some(number) = found.numbers.iter().find(|&&number| number >= found.count) {
+        return Err(format!(
+            "{place}: part: found the number {number}, but the model has the {} 0 to {}",
+            axis.id(),
+            found.count.saturating_sub(1)
+        ));
+    }
+    let (numbers, count, whole) = (found.numbers.clone(), found.count, found.whole.clone());
+    let part = Part { axis, numbers, count, whole };
+    let words = part.in_words();
+    if !entry.scope.as_deref().is_some_and(|scope| scope.ends_with(&words)) {
+        return Err(format!(
+            "{place}: the scope does not end with the part ({words}); write the report again"
+        ));
+    }
+    Ok(Some(part))
 }
 
 fn norm(entry: &Entry, place: &str) -> Result<NormReport, String> {
@@ -140,6 +176,7 @@ mod tests {
     use super::{read, sniff};
     use crate::bounds::Certificate;
     use crate::numeric::Norm;
+    use crate::report::part::{Axis, Part};
     use crate::report::{NormReport, Report, Style, json};
 
     #[test]
@@ -154,7 +191,13 @@ mod tests {
         let report = |model: &str, norms| Report {
             model: model.to_owned(),
             summary: String::new(),
-            scope: (model == "a").then(|| "outputs 0".to_owned()),
+            scope: (model == "a").then(|| "inputs in the box 0,1, outputs 0, 2".to_owned()),
+            part: (model == "a").then(|| Part {
+                axis: Axis::Outputs,
+                numbers: vec![0, 2],
+                count: 3,
+                whole: "0123456789abcdef".to_owned(),
+            }),
             notes: vec!["assumed ReLU".to_owned()],
             norms,
         };
@@ -182,6 +225,15 @@ mod tests {
         assert!(error(&entry("l1", "2.0", bound)).contains("above the upper bound"));
         assert!(error(&entry("l1", "0", &bound.replace("1.0", "-1"))).contains("negative"));
         assert!(error(&entry("l1", "0", &bound.replace("upper_bound", "proof"))).contains("proof"));
+        let of_part = |scope: &str, axis: &str, number: usize| {
+            let part = format!(
+                r#""norm": "l1", "scope": "{scope}", "part": {{"axis": "{axis}", "numbers": [{number}], "count": 2, "whole": "0"}},"#
+            );
+            error(&entry("l1", "0", bound).replace(r#""norm": "l1","#, &part))
+        };
+        assert!(of_part("rows 1", "rows", 1).contains("expected outputs or inputs"));
+        assert!(of_part("outputs 2", "outputs", 2).contains("the outputs 0 to 1"));
+        assert!(of_part("outputs 0", "outputs", 1).contains("does not end with the part"));
         let newer = entry("l1", "0", &bound.replace("k5", "k9"));
         assert_eq!(read(&newer).map(|r| r[0].norms[0].bounds.len()), Ok(0));
     }
