@@ -41,10 +41,18 @@ impl Selected {
     /// A number that does not exist or is named twice.
     pub fn select(
         &self,
-        network: LoweredNetwork,
+        mut network: LoweredNetwork,
         source: &Source,
     ) -> anyhow::Result<LoweredNetwork> {
-        self.inputs_of(self.outputs_of(network, source)?, source)
+        if !self.outputs.is_empty() {
+            check(Axis::Outputs, &self.outputs, network.chain.outputs(), source)?;
+            network = network.select_outputs(&self.outputs);
+        }
+        if !self.inputs.is_empty() {
+            check(Axis::Inputs, &self.inputs, network.inputs(), source)?;
+            network = network.select_inputs(&self.inputs);
+        }
+        Ok(network)
     }
 
     /// Whether reports can be joined: where only outputs or only inputs are selected.
@@ -62,46 +70,21 @@ impl Selected {
         let whole = network.input.as_ref().map_or(model, |input| model.with_box(input));
         Part { axis, numbers: numbers.clone(), count, whole: whole.to_string() }
     }
-
-    /// The network with the selected outputs.
-    fn outputs_of(
-        &self,
-        network: LoweredNetwork,
-        source: &Source,
-    ) -> anyhow::Result<LoweredNetwork> {
-        if self.outputs.is_empty() {
-            return Ok(network);
-        }
-        check("output", &self.outputs, network.chain.outputs(), source)?;
-        Ok(network.select_outputs(&self.outputs))
-    }
-
-    /// The network with respect to the selected inputs.
-    fn inputs_of(
-        &self,
-        network: LoweredNetwork,
-        source: &Source,
-    ) -> anyhow::Result<LoweredNetwork> {
-        if self.inputs.is_empty() {
-            return Ok(network);
-        }
-        check("input", &self.inputs, network.inputs(), source)?;
-        Ok(network.select_inputs(&self.inputs))
-    }
 }
 
-fn check(what: &str, numbers: &[usize], count: usize, source: &Source) -> anyhow::Result<()> {
-    let shown = source.display();
+fn check(axis: Axis, numbers: &[usize], count: usize, source: &Source) -> anyhow::Result<()> {
+    let (shown, all) = (source.display(), axis.id());
+    let one = all.trim_end_matches('s');
     if let Some(bad) = numbers.iter().find(|&&i| i >= count) {
         bail!(
-            "{shown}: --{what}s asks for {what} {bad}, but the model has the {what}s 0 to {}",
+            "{shown}: --{all} asks for {one} {bad}, but the model has the {all} 0 to {}",
             count.saturating_sub(1)
         );
     }
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable();
     if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        bail!("{shown}: --{what}s names {what} {} twice; name each once", pair[0]);
+        bail!("{shown}: --{all} names {one} {} twice; name each once", pair[0]);
     }
     Ok(())
 }
@@ -109,12 +92,10 @@ fn check(what: &str, numbers: &[usize], count: usize, source: &Source) -> anyhow
 /// The inputs and outputs that bounds are for, in words; `None` for all of them. `margin` names the outputs
 /// where they are not the network's own.
 pub fn scope(region: &Region, margin: Option<String>, selected: &Selected) -> Option<String> {
-    let numbers = |what: &str, numbers: &[usize]| {
-        let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
-        (!numbers.is_empty()).then(|| format!("{what}s {}", numbers.join(", ")))
-    };
-    let inputs = numbers("input", &selected.inputs);
-    let outputs = numbers("output", &selected.outputs);
+    let named =
+        |axis: Axis, numbers: &[usize]| (!numbers.is_empty()).then(|| axis.in_words(numbers));
+    let inputs = named(Axis::Inputs, &selected.inputs);
+    let outputs = named(Axis::Outputs, &selected.outputs);
     let parts: Vec<String> =
         [region.in_words(), margin, inputs, outputs].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))

@@ -33,6 +33,12 @@ impl Axis {
             Axis::Inputs => "inputs",
         }
     }
+
+    /// Some of them in words, as scopes name them.
+    pub fn in_words(self, numbers: &[usize]) -> String {
+        let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        format!("{} {}", self.id(), numbers.join(", "))
+    }
 }
 
 /// Which part of a model a report is of.
@@ -51,8 +57,7 @@ pub struct Part {
 impl Part {
     /// As it is in a scope, at the end.
     pub fn in_words(&self) -> String {
-        let numbers: Vec<String> = self.numbers.iter().map(ToString::to_string).collect();
-        format!("{} {}", self.axis.id(), numbers.join(", "))
+        self.axis.in_words(&self.numbers)
     }
 
     /// The scope of the whole, given that of the part.
