@@ -4,7 +4,7 @@
 mod support;
 
 use lipbound::io::{ReadOptions, Source, read};
-use lipbound::network::lowering::Stage;
+use lipbound::network::Stage;
 use lipbound::network::{LoweredNetwork, Network};
 use lipbound::numeric::Interval;
 use ndarray::{Array, Array3, Array4};

@@ -2,7 +2,7 @@
 
 use super::search::{check_size, price, regions::search};
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
-use crate::network::lowering::Stage;
+use crate::network::Stage;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{scale_down, scale_up};
 

@@ -16,8 +16,9 @@ use ndarray::Array2;
 use super::products::{Apply, ProductError};
 use super::remaining::Counted;
 use super::{Options, Refusal};
-use crate::network::{Chain, Slopes};
-use crate::numeric::conv_norm::fields::{ConvolutionMatrix, Fields};
+use crate::network::Chain;
+use crate::numeric::conv_norm::fields::{ConvolutionMatrix, Fields, TransposedKernel};
+use crate::numeric::conv_norm::of_channels;
 use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
 use crate::numeric::{Matrix, Norm};
 use block::{Block, GATHERED_ENTRIES, Rows};
@@ -46,7 +47,7 @@ fn widest(chain: &Chain, t: usize) -> usize {
 pub(super) fn bytes(chain: &Chain) -> f64 {
     let entries = |t: usize| match Shared::new(chain, t) {
         Some(shared) => {
-            let steps = 0..shared.factors.len() + 1;
+            let steps = 0..shared.maps.len();
             let of_class = |c: &Fields| steps.clone().map(|k| c.entries(k)).max();
             shared.classes.iter().filter_map(of_class).max().unwrap_or(0) + GATHERED_ENTRIES / 4
         }
@@ -60,6 +61,8 @@ pub(super) fn bytes(chain: &Chain) -> f64 {
 /// The rows of layer `t` in classes of shifts of each other.
 struct Shared {
     classes: Vec<Fields>,
+    /// From layer `t` down.
+    maps: Vec<ConvolutionMatrix>,
     /// Behind each step but the last, the factor of each channel.
     factors: Vec<Vec<f64>>,
 }
@@ -79,20 +82,13 @@ impl Shared {
         }
         maps.reverse();
         let factors: Option<Vec<_>> = (stages[1..].iter().zip(&maps))
-            .map(|(&s, above)| of_channels(&chain.slopes()[s], above.columns_of_channel()))
+            .map(|(&s, above)| {
+                let centres = chain.slopes()[s].diagonal()?.centre();
+                of_channels(centres, above.columns_of_channel())
+            })
             .collect();
-        Some(Shared { classes: Fields::classes(&maps)?, factors: factors? })
+        Some(Shared { classes: Fields::classes(&maps)?, factors: factors?, maps })
     }
-}
-
-/// The centre of each channel of `size` neurons; `None` where neurons of one differ.
-fn of_channels(slopes: &Slopes, size: usize) -> Option<Vec<f64>> {
-    let mut channels = slopes.diagonal()?.centre().chunks(size);
-    let factor = |c: &[f64]| c.iter().all(|x| x.to_bits() == c[0].to_bits()).then_some(c[0]);
-    channels.try_fold(Vec::new(), |mut factors, c| {
-        factors.push(factor(c)?);
-        Some(factors)
-    })
 }
 
 /// The products of a chain, which are formed anew each time they are used.
@@ -197,6 +193,7 @@ impl<'a> Streamed<'a> {
     }
 
     fn for_classes(&self, t: usize, shared: &Shared, use_block: &mut dyn FnMut(usize, &Block<'_>)) {
+        let kernels: Vec<_> = shared.maps.iter().map(TransposedKernel::new).collect();
         for (k, fields) in shared.classes.iter().enumerate() {
             if self.options.stop.is_set() {
                 return;
@@ -206,7 +203,7 @@ impl<'a> Streamed<'a> {
                 let (layers, done) = (self.chain.depth() + 1, 100 * k / shared.classes.len());
                 format!("{}: layer {t} of {layers}, {done}% of its kinds of rows", self.bound)
             });
-            let mut x = fields.first_rows();
+            let mut x = fields.first_rows(&kernels[0]);
             use_block(t - 1, &Block { x: x.view(), rows: Rows::Fields(fields, 0) });
             for (step, (s, factors)) in
                 reached(self.chain, t).skip(1).zip(&shared.factors).enumerate()
@@ -214,7 +211,7 @@ impl<'a> Streamed<'a> {
                 for (mut row, c) in x.outer_iter_mut().zip(factors.iter().cycle()) {
                     row.mapv_inplace(|value| c * value);
                 }
-                x = fields.step(step + 1, x.view());
+                x = fields.step(step + 1, &kernels[step + 1], x.view());
                 use_block(s, &Block { x: x.view(), rows: Rows::Fields(fields, step + 1) });
             }
         }

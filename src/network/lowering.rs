@@ -7,13 +7,14 @@
 
 use std::sync::Arc;
 
+use super::affine::{apply, composed, identity, selection, stacked};
 use super::layers::{AffineMap, Lowered};
 use super::linear_map::LinearMap;
 use super::moved::Moved;
-use super::slopes::{Diagonal, Slopes, Windows};
+use super::slopes::Windows;
+use super::stage::Stage;
 use super::{Activation, Chain, InputBox, LayerError, Network, size};
-use crate::numeric::rounding::{add_up, mul_up, scale_down, scale_up};
-use crate::numeric::{Csr, Grid, Interval, Matrix};
+use crate::numeric::{Csr, Interval, Matrix};
 
 /// A network as `W_l S_l ... S_1 W_0` with its biases and activations: the [`Chain`] says what its
 /// Jacobians can be, the rest what it computes.
@@ -29,15 +30,6 @@ pub struct LoweredNetwork {
     pub input: Option<InputBox>,
     /// The inputs with respect to which the network is bounded; `None` for all.
     pub(super) moved: Option<Moved>,
-}
-
-/// One nonlinearity of a [`LoweredNetwork`].
-#[derive(Debug, Clone)]
-pub enum Stage {
-    /// Each activation is applied to the given number of consecutive components.
-    Componentwise(Vec<(Activation, usize)>),
-    /// The maximum over each window.
-    Pool(Windows),
 }
 
 impl LoweredNetwork {
@@ -348,121 +340,4 @@ impl<'a> Lowering<'a> {
 
 pub(super) fn is_nonlinear(layer: &Lowered) -> bool {
     matches!(layer, Lowered::Activation(_) | Lowered::MaxPool(_))
-}
-
-impl Stage {
-    /// The number of components of the result.
-    pub fn outputs(&self) -> usize {
-        match self {
-            Stage::Componentwise(parts) => parts.iter().map(|(_, count)| count).sum(),
-            Stage::Pool(windows) => windows.count(),
-        }
-    }
-
-    /// The slopes over the whole real line.
-    pub fn slopes(&self) -> Slopes {
-        match self {
-            Stage::Componentwise(parts) => {
-                let (mut alpha, mut beta) = (Vec::new(), Vec::new());
-                for (activation, count) in parts {
-                    let (low, high) = activation.slopes();
-                    alpha.extend(std::iter::repeat_n(low, *count));
-                    beta.extend(std::iter::repeat_n(high, *count));
-                }
-                Slopes::Componentwise(Diagonal::new(alpha, beta))
-            }
-            Stage::Pool(windows) => Slopes::Pool(windows.clone()),
-        }
-    }
-
-    /// The activation of one component; `None` for a pool.
-    pub fn activation(&self, component: usize) -> Option<&Activation> {
-        let Stage::Componentwise(parts) = self else { return None };
-        let mut end = 0;
-        let holds = |(_, count): &&(Activation, usize)| {
-            end += count;
-            component < end
-        };
-        parts.iter().find(holds).map(|(activation, _)| activation)
-    }
-
-    /// The activation of each component; `None` for a pool.
-    pub fn activations(&self) -> Option<Vec<&Activation>> {
-        match self {
-            Stage::Componentwise(parts) => {
-                let each = parts.iter().flat_map(|(a, count)| std::iter::repeat_n(a, *count));
-                Some(each.collect())
-            }
-            Stage::Pool(_) => None,
-        }
-    }
-}
-
-fn identity(n: usize) -> AffineMap {
-    AffineMap { linear: LinearMap::identity(n), bias: vec![Interval::point(0.0); n] }
-}
-
-/// The components `start..start + count` of a state of the given width.
-fn selection(start: usize, count: usize, width: usize) -> AffineMap {
-    if start == 0 && count == width {
-        return identity(width);
-    }
-    let rows = Csr::from_rows(count, width, |i, push| push(start + i, 1.0));
-    AffineMap {
-        linear: LinearMap { matrix: Matrix::sparse(rows), radius: None, exponent: 0 },
-        bias: vec![Interval::point(0.0); count],
-    }
-}
-
-pub(super) fn stacked(maps: &[&AffineMap]) -> AffineMap {
-    if let [only] = maps {
-        return (*only).clone();
-    }
-    let linear: Vec<&LinearMap> = maps.iter().map(|m| &m.linear).collect();
-    AffineMap {
-        linear: LinearMap::stacked(&linear),
-        bias: maps.iter().flat_map(|m| m.bias.iter().copied()).collect(),
-    }
-}
-
-/// `outer o inner`.
-pub(super) fn composed(outer: &AffineMap, inner: &AffineMap) -> AffineMap {
-    let linear = outer.linear.after(&inner.linear);
-    let moved = if inner.bias.iter().all(|b| *b == Interval::point(0.0)) {
-        outer.bias.clone()
-    } else {
-        apply(&outer.linear, &outer.bias, &inner.bias)
-    };
-    AffineMap { linear, bias: moved }
-}
-
-/// An enclosure of `map x + bias` for a vector `x` of intervals.
-fn apply(map: &LinearMap, bias: &[Interval], x: &[Interval]) -> Vec<Interval> {
-    // Centre and radius form: |W x - W m| <= |W| r for x within r of m.
-    let centre: Vec<f64> = x.iter().map(|i| i.midpoint()).collect();
-    let radius =
-        x.iter().zip(&centre).map(|(i, &m)| (*i - Interval::point(m)).magnitude()).collect();
-    let column = |v: Vec<f64>| ndarray::Array1::from(v).insert_axis(ndarray::Axis(1));
-    let (centre, radius) = (column(centre), column(radius));
-    let sums = map.matrix.apply(centre.view());
-    let size = centre.mapv(f64::abs);
-    let error = map.matrix.dot_error(Grid::of(size.iter()));
-    let sizes = map.matrix.abs_apply_up(size.view());
-    let mut spread = map.matrix.abs_apply_up(radius.view());
-    if let Some(r) = &map.radius {
-        let largest = (size + radius).mapv(f64::next_up);
-        spread.zip_mut_with(&r.abs_apply_up(largest.view()), |a, &b| *a = add_up(*a, b));
-    }
-    (0..map.rows())
-        .map(|i| {
-            let rounding = add_up(mul_up(error.relative, sizes[[i, 0]]), error.absolute);
-            let slack = add_up(spread[[i, 0]], rounding);
-            let value = Interval::point(sums[[i, 0]]) + Interval::new(-slack, slack);
-            let scaled = Interval {
-                lo: scale_down(value.lo, map.exponent),
-                hi: scale_up(value.hi, map.exponent),
-            };
-            scaled + bias[i]
-        })
-        .collect()
 }

@@ -1,6 +1,7 @@
 //! What a model file says ([`Network`]), and what the bounds see of it ([`Chain`]).
 
 pub mod activation;
+mod affine;
 pub mod chain;
 pub mod fingerprint;
 pub mod input_box;
@@ -12,6 +13,7 @@ pub mod pooling;
 pub mod pull_back;
 pub mod ranges;
 pub mod slopes;
+pub mod stage;
 pub mod tensor;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ pub use linear_map::LinearMap;
 pub use lowering::LoweredNetwork;
 pub use pooling::Pooling;
 pub use slopes::{Diagonal, Slopes, Windows};
+pub use stage::Stage;
 
 /// A network as a file describes it: layers, each of them applied to the input or to the results of
 /// earlier layers.

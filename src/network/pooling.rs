@@ -2,9 +2,11 @@
 
 use std::convert::Infallible;
 
+use super::affine::composed;
 use super::layers::AffineMap;
-use super::lowering::{LoweredNetwork, Stage, composed};
+use super::lowering::LoweredNetwork;
 use super::slopes::Windows;
+use super::stage::Stage;
 use super::{Activation, Chain, LinearMap};
 use crate::numeric::{Csr, Interval, Matrix};
 

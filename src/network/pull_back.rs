@@ -11,8 +11,9 @@ use std::collections::HashSet;
 
 use ndarray::ArrayD;
 
+use super::affine::stacked;
 use super::layers::{AffineMap, Lowered};
-use super::lowering::{Lowering, StageValues, stacked};
+use super::lowering::{Lowering, StageValues};
 use super::{LayerError, LinearMap, Network, Node, Origin};
 use crate::numeric::{Csr, Matrix};
 
@@ -49,15 +50,15 @@ impl MapGradient<'_> {
         if self.is_plain() {
             return (0..self.outer.rows()).map(|i| self.outer.get(i, i)).collect();
         }
-        let (g, s) = (Rows::of(self.outer), Rows::of(&self.inner.matrix));
+        let (g, s) = (self.outer, &self.inner.matrix);
         let scale = 2f64.powi(self.inner.exponent);
         let mut row = vec![0.0; self.outer.columns()];
         (0..self.outer.rows())
             .map(|i| {
-                g.each(i, |j, value| row[j] = value);
+                g.row_entries(i, &mut |j, value| row[j] = value);
                 let mut sum = 0.0;
-                s.each(i, |j, value| sum += value * row[j]);
-                g.each(i, |j, _| row[j] = 0.0);
+                s.row_entries(i, &mut |j, value| sum += value * row[j]);
+                g.row_entries(i, &mut |j, _| row[j] = 0.0);
                 sum * scale
             })
             .collect()
@@ -65,36 +66,6 @@ impl MapGradient<'_> {
 
     fn is_plain(&self) -> bool {
         self.inner.exponent == 0 && self.inner.matrix.is_identity()
-    }
-}
-
-/// The rows of a matrix, of either form.
-pub enum Rows<'a> {
-    /// All entries.
-    Dense(ndarray::ArrayView2<'a, f64>),
-    /// Those that are stored.
-    Sparse(&'a Csr),
-    /// No entries.
-    Empty,
-}
-
-impl<'a> Rows<'a> {
-    /// Those of a matrix.
-    pub fn of(matrix: &'a Matrix) -> Rows<'a> {
-        match (matrix.as_dense(), matrix.as_sparse()) {
-            (Some(dense), _) => Rows::Dense(dense),
-            (None, Some(sparse)) => Rows::Sparse(sparse),
-            (None, None) => Rows::Empty,
-        }
-    }
-
-    /// Goes through the stored entries of a row.
-    pub fn each(&self, i: usize, mut f: impl FnMut(usize, f64)) {
-        match self {
-            Rows::Dense(a) => a.row(i).iter().enumerate().for_each(|(j, &value)| f(j, value)),
-            Rows::Sparse(a) => a.row(i).for_each(|(j, value)| f(j, value)),
-            Rows::Empty => {}
-        }
     }
 }
 

@@ -13,7 +13,8 @@
 
 use ndarray::{Array2, Axis};
 
-use super::lowering::{LoweredNetwork, Stage};
+use super::lowering::LoweredNetwork;
+use super::stage::Stage;
 use super::{Diagonal, InputBox, LinearMap, Slopes, Windows};
 use crate::numeric::product::DotError;
 use crate::numeric::rounded_sum::{RoundedSum, absolute_dot_up};

@@ -45,6 +45,14 @@ const LARGEST_COUNTS: (usize, usize) = (4096, 16384);
 /// The largest number of rows of a symbol, and bytes of its coefficients.
 const LARGEST_SYMBOL: (usize, usize) = (1536, 1 << 29);
 
+/// The factor of each channel of `size` elements, given those of the elements; `None` where two of a channel
+/// differ.
+pub fn of_channels(factors: &[f64], size: usize) -> Option<Vec<f64>> {
+    let mut channels = factors.chunks(size);
+    let same = channels.all(|c| c.iter().all(|f| f.to_bits() == c[0].to_bits()));
+    same.then(|| factors.iter().copied().step_by(size).collect())
+}
+
 /// The matrix `2^exponent C` of a convolution (a correlation, as in machine learning) or of its
 /// transpose, which has the same norm.
 #[derive(Debug, Clone)]

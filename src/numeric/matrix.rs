@@ -3,6 +3,7 @@
 mod blocks;
 mod multiply;
 mod norms;
+mod rows;
 
 use std::sync::Arc;
 
@@ -11,7 +12,6 @@ use ndarray::{ArcArray2, Array2, ArrayView2, Axis};
 use super::conv_norm::fields::ConvolutionMatrix;
 use super::conv_norm::{Convolution, Part};
 use super::grid::Grid;
-use super::product::zeros;
 use super::rounding::{add_up, power_of_two};
 use super::sparse::Csr;
 use blocks::Blocks;
@@ -212,19 +212,6 @@ impl Matrix {
         }
     }
 
-    /// The columns of the entries of row `i`, in no order; `None` where they are held in dense form.
-    pub fn row_support(&self, i: usize) -> Option<Vec<usize>> {
-        match &self.entries {
-            Entries::Dense(_) => None,
-            Entries::Sparse(a, _) => Some(a.row(i).map(|(j, _)| j).collect()),
-            Entries::Blocks(blocks) => {
-                let mut columns = Vec::new();
-                blocks.for_row(i, |j, _| columns.push(j));
-                Some(columns)
-            }
-        }
-    }
-
     /// The entry in row `i` and column `j`.
     pub fn get(&self, i: usize, j: usize) -> f64 {
         match &self.entries {
@@ -269,56 +256,6 @@ impl Matrix {
     /// The matrix of absolute values.
     pub fn abs(&self) -> Matrix {
         self.map_entries(f64::abs)
-    }
-
-    /// Hands over the entries of a row that is held in sparse form, in the order of the columns.
-    pub fn row_entries(&self, i: usize, push: &mut dyn FnMut(usize, f64)) {
-        match &self.entries {
-            Entries::Dense(_) => {}
-            Entries::Sparse(a, _) => a.row(i).for_each(|(j, value)| push(j, value)),
-            Entries::Blocks(blocks) => {
-                let mut row = Vec::new();
-                blocks.for_row(i, |j, value| row.push((j, value)));
-                row.sort_unstable_by_key(|&(j, _)| j);
-                row.into_iter().for_each(|(j, value)| push(j, value));
-            }
-        }
-    }
-
-    /// The given rows as columns, in dense form: columns of the matrix x number of rows; in memory that is not
-    /// used any more.
-    pub fn rows_as_columns(&self, rows: &[usize], memory: Vec<f64>) -> Array2<f64> {
-        let mut out = zeros((self.columns(), rows.len()), memory);
-        for (k, &i) in rows.iter().enumerate() {
-            match &self.entries {
-                Entries::Dense(a) => out.column_mut(k).assign(&a.row(i)),
-                Entries::Sparse(..) | Entries::Blocks(_) => {
-                    self.row_entries(i, &mut |j, value| out[[j, k]] = value);
-                }
-            }
-        }
-        out
-    }
-
-    /// All rows, those of neighbouring channels at the same place of a convolution next to each other.
-    pub fn rows_by_place(&self) -> Vec<usize> {
-        let each = match &self.entries {
-            Entries::Dense(_) | Entries::Sparse(..) => 1,
-            Entries::Blocks(blocks) => blocks.channel_size(),
-        };
-        (0..each).flat_map(|place| (place..self.rows()).step_by(each)).collect()
-    }
-
-    /// The given rows, in the given order.
-    pub fn select_rows(&self, rows: &[usize]) -> Matrix {
-        match &self.entries {
-            Entries::Dense(a) => Matrix::dense(a.select(Axis(0), rows)),
-            Entries::Sparse(..) | Entries::Blocks(_) => {
-                Matrix::sparse(Csr::from_rows(rows.len(), self.columns(), |i, push| {
-                    self.row_entries(rows[i], push);
-                }))
-            }
-        }
     }
 
     /// The matrices on top of each other; sparse if all of them are.
@@ -376,10 +313,7 @@ impl Matrix {
             return Matrix::blocks(sum);
         }
         if let (Some(a), Some(b)) = (self.as_sparse(), other.as_sparse()) {
-            let row = |i: usize, push: &mut dyn FnMut(usize, f64)| {
-                merge_rows(a.row(i), b.row(i), push);
-            };
-            return Matrix::sparse(Csr::from_rows(a.rows(), a.columns(), row));
+            return Matrix::sparse(a.sum_up(b));
         }
         let mut sum = self.to_dense();
         sum.zip_mut_with(&other.to_dense(), |a, &b| *a = add_up(*a, b));
@@ -396,37 +330,6 @@ fn stacked_parts(matrices: &[&Matrix]) -> Vec<Part> {
         start += matrix.rows();
     }
     parts
-}
-
-/// The sums of two sparse rows, rounded up.
-fn merge_rows(
-    a: impl Iterator<Item = (usize, f64)>,
-    b: impl Iterator<Item = (usize, f64)>,
-    push: &mut dyn FnMut(usize, f64),
-) {
-    let (mut a, mut b) = (a.peekable(), b.peekable());
-    loop {
-        match (a.peek().copied(), b.peek().copied()) {
-            (Some((i, x)), Some((j, y))) if i == j => {
-                push(i, add_up(x, y));
-                a.next();
-                b.next();
-            }
-            (Some((i, x)), Some((j, _))) if i < j => {
-                push(i, x);
-                a.next();
-            }
-            (Some((i, x)), None) => {
-                push(i, x);
-                a.next();
-            }
-            (_, Some((j, y))) => {
-                push(j, y);
-                b.next();
-            }
-            (None, None) => return,
-        }
-    }
 }
 
 #[cfg(test)]

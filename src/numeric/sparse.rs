@@ -2,6 +2,8 @@
 
 use ndarray::Array2;
 
+use super::rounding::add_up;
+
 /// A sparse matrix in compressed-sparse-row form. Rows hold their entries in order of column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Csr {
@@ -129,6 +131,44 @@ impl Csr {
             }
         }
         dense
+    }
+
+    /// An upper bound of the sum with a matrix of the same shape, entry by entry.
+    pub fn sum_up(&self, other: &Csr) -> Csr {
+        Csr::from_rows(self.rows, self.columns, |i, push| {
+            merge_rows(self.row(i), other.row(i), push);
+        })
+    }
+}
+
+/// The sums of two sparse rows, rounded up.
+fn merge_rows(
+    a: impl Iterator<Item = (usize, f64)>,
+    b: impl Iterator<Item = (usize, f64)>,
+    push: &mut dyn FnMut(usize, f64),
+) {
+    let (mut a, mut b) = (a.peekable(), b.peekable());
+    loop {
+        match (a.peek().copied(), b.peek().copied()) {
+            (Some((i, x)), Some((j, y))) if i == j => {
+                push(i, add_up(x, y));
+                a.next();
+                b.next();
+            }
+            (Some((i, x)), Some((j, _))) if i < j => {
+                push(i, x);
+                a.next();
+            }
+            (Some((i, x)), None) => {
+                push(i, x);
+                a.next();
+            }
+            (_, Some((j, y))) => {
+                push(j, y);
+                b.next();
+            }
+            (None, None) => return,
+        }
     }
 }
 

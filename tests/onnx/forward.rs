@@ -1,6 +1,6 @@
 //! What a network computes.
 
-use lipbound::network::lowering::Stage;
+use lipbound::network::Stage;
 use lipbound::network::{Activation, LoweredNetwork};
 use lipbound::numeric::Interval;
 

@@ -4,7 +4,6 @@ use ndarray::{Array2, ArrayView2};
 
 use super::slopes::Taken;
 use crate::bounds::products::Products;
-use crate::network::pull_back::Rows;
 use crate::network::{Chain, Slopes};
 use crate::numeric::{Csr, Matrix, product};
 
@@ -66,12 +65,11 @@ pub fn through_products(
 
 /// The diagonal of `A^T B`.
 fn column_products(a: &Matrix, b: &Matrix) -> Vec<f64> {
-    let (rows, others) = (Rows::of(a), Rows::of(b));
     let (mut sums, mut other) = (vec![0.0; a.columns()], vec![0.0; a.columns()]);
     for i in 0..a.rows() {
-        others.each(i, |j, value| other[j] = value);
-        rows.each(i, |j, value| sums[j] += value * other[j]);
-        others.each(i, |j, _| other[j] = 0.0);
+        b.row_entries(i, &mut |j, value| other[j] = value);
+        a.row_entries(i, &mut |j, value| sums[j] += value * other[j]);
+        b.row_entries(i, &mut |j, _| other[j] = 0.0);
     }
     sums
 }

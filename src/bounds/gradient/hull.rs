@@ -4,7 +4,7 @@ use ndarray::{Array1, Axis};
 
 use super::backward::{signed_outer, through_products};
 use super::extremal::{first_largest, unit};
-use super::slopes::Taken;
+use super::slopes::{Taken, sign};
 use super::{Computed, Derivatives, in_order};
 use crate::bounds::problem::Oriented;
 use crate::bounds::products::Products;
@@ -183,10 +183,6 @@ fn through_hulls(
         de[high] += upper;
     }
     (dz, de)
-}
-
-fn sign(x: f64) -> f64 {
-    if x == 0.0 { 0.0 } else { x.signum() }
 }
 
 fn times(a: &Matrix, x: &Array1<f64>) -> Array1<f64> {

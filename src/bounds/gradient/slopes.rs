@@ -57,7 +57,8 @@ impl Taken {
     }
 }
 
-fn sign(x: f64) -> f64 {
+/// The sign of a number, 0 for 0: a subgradient of the absolute value.
+pub fn sign(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x.signum() }
 }
 

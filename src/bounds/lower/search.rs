@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use crate::network::lowering::Stage;
+use crate::network::Stage;
 use crate::network::{InputBox, LoweredNetwork};
 use crate::numeric::{Interval, Norm};
 

@@ -2,8 +2,8 @@
 
 use ndarray::{Array2, ArrayView1, Axis};
 
-use crate::network::lowering::{LoweredNetwork, Stage};
 use crate::network::{Chain, LinearMap};
+use crate::network::{LoweredNetwork, Stage};
 use crate::numeric::rounding::{add_down, add_up, max_up, mul_up, sqrt_up, sub_down};
 use crate::numeric::spectral::{spectral_norm_down, spectral_norm_up};
 use crate::numeric::{Grid, Interval, Norm};

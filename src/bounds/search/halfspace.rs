@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use dashu::integer::IBig;
 
-use crate::network::lowering::{LoweredNetwork, Stage};
 use crate::network::ranges::Ranges;
 use crate::network::{InputBox, LinearMap};
+use crate::network::{LoweredNetwork, Stage};
 use crate::numeric::Interval;
 use crate::numeric::dyadic::{Dyadic, dependency, length_in_bits, to_floats, to_integers};
 use crate::numeric::lp;

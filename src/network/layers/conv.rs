@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::window::{Axis, Parameters, PerAxis, planes, shape};
 use super::{AffineMap, Layer, LayerType, Lowered, ParseError, Parsed, show_shape, single};
 use crate::network::linear_map::LinearMap;
-use crate::network::pull_back::{MapGradient, Rows};
+use crate::network::pull_back::MapGradient;
 use crate::network::tensor::{TensorSource, Tensors, to_json};
 use crate::numeric::conv_norm::{ConvAxis, Convolution};
 use crate::numeric::{Interval, Matrix};
@@ -184,12 +184,11 @@ pub(super) fn kernel_gradient(
 ) -> Result<Array4<f64>, String> {
     let convolution = convolution(kernel, groups, axes, input, windows)?;
     let mut result = Array4::zeros(kernel.dim());
-    let rows = Rows::of(gradient);
     let mut row = vec![0.0; gradient.columns()];
     for i in 0..gradient.rows() {
-        rows.each(i, |j, value| row[j] = value);
+        gradient.row_entries(i, &mut |j, value| row[j] = value);
         convolution.for_row(false, i, |j, tap| result[tap] += row[j]);
-        rows.each(i, |j, _| row[j] = 0.0);
+        gradient.row_entries(i, &mut |j, _| row[j] = 0.0);
     }
     Ok(result)
 }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
+use super::gather::Side;
 use super::{ConvAxis, Convolution};
 use crate::numeric::product::multiply_into;
 use crate::numeric::rounding::upper;
@@ -38,27 +39,25 @@ pub struct Fields {
     /// From the last map of the product down.
     steps: Vec<Step>,
     places: Vec<Place>,
-    /// The number of channels of the rows, and of places in each.
-    channels: usize,
-    plane: usize,
+    /// The channels of the rows, and their height and width.
+    rows: Side,
 }
 
 /// The way from the field of the rows of a map, of the first place, to the field of its columns.
 #[derive(Debug)]
 struct Step {
-    kernel: Arc<TransposedKernel>,
-    /// The height and width of a channel of the columns.
-    size: [usize; 2],
+    /// The channels of the columns, and their height and width.
+    columns: Side,
     /// The height and width of the field.
     field: [usize; 2],
     /// For each element of the field, the elements of the field before that a tap joins with it, and the tap.
     joined: Vec<Vec<(usize, usize)>>,
 }
 
-/// For each tap of a map the matrix of its entries, channels of the columns x channels of the rows in the same
-/// group, group below group.
+/// The kernel of a map as [`Fields::step`] multiplies with it: for each tap the matrix of its entries, channels
+/// of the columns x channels of the rows in the same group, group below group.
 #[derive(Debug)]
-struct TransposedKernel {
+pub struct TransposedKernel {
     taps: Vec<Array2<f64>>,
     groups: usize,
 }
@@ -84,24 +83,18 @@ impl Fields {
             alike(&axes)
         };
         let (vertical, horizontal) = (axis(0)?, axis(1)?);
-        let kernels: Vec<_> = maps.iter().map(|m| Arc::new(TransposedKernel::new(m))).collect();
         let pairs = vertical.iter().flat_map(|v| horizontal.iter().map(move |h| (v, h)));
-        Some(pairs.map(|(v, h)| Fields::new(maps, &kernels, v, h)).collect())
+        Some(pairs.map(|(v, h)| Fields::new(maps, v, h)).collect())
     }
 
-    fn new(
-        maps: &[ConvolutionMatrix],
-        kernels: &[Arc<TransposedKernel>],
-        vertical: &[AxisPlace],
-        horizontal: &[AxisPlace],
-    ) -> Fields {
-        let (channels, [height, width]) = maps[0].side(false);
+    fn new(maps: &[ConvolutionMatrix], vertical: &[AxisPlace], horizontal: &[AxisPlace]) -> Fields {
+        let rows = maps[0].side(false);
         let place = |v: &AxisPlace, h: &AxisPlace| {
             let corner = |(k, map): (usize, &ConvolutionMatrix)| {
-                v[k + 1].start * map.side(true).1[1] + h[k + 1].start
+                v[k + 1].start * map.side(true).width + h[k + 1].start
             };
             Place {
-                index: v[0].start * width + h[0].start,
+                index: v[0].start * rows.width + h[0].start,
                 corners: maps.iter().enumerate().map(corner).collect(),
             }
         };
@@ -123,15 +116,10 @@ impl Fields {
             };
             let joined = vertical.iter().flat_map(|v| horizontal.iter().map(|h| pairs(v, h)));
             let joined = joined.collect();
-            Step {
-                kernel: kernels[k].clone(),
-                size: map.side(true).1,
-                field: [along[0][1].len(), along[1][1].len()],
-                joined,
-            }
+            Step { columns: map.side(true), field: [along[0][1].len(), along[1][1].len()], joined }
         };
         let steps = maps.iter().enumerate().map(step).collect();
-        Fields { steps, places, channels, plane: height * width }
+        Fields { steps, places, rows }
     }
 
     /// The places of the class; the first one is that whose rows are computed.
@@ -141,42 +129,44 @@ impl Fields {
 
     /// The rows at a place: one for each channel.
     pub fn rows(&self, place: &Place) -> impl Iterator<Item = usize> + use<> {
-        let (index, plane) = (place.index, self.plane);
-        (0..self.channels).map(move |channel| channel * plane + index)
+        let (index, plane) = (place.index, self.rows.height * self.rows.width);
+        (0..self.rows.channels).map(move |channel| channel * plane + index)
     }
 
     /// The columns of the product that ends with map `step` which lie in the field of a place: for each of its
     /// elements, those of all channels.
     pub fn columns(&self, step: usize, place: &Place) -> impl Iterator<Item = usize> + '_ {
-        let Step { size: [height, width], field: [rows, across], .. } = self.steps[step];
-        let (corner, channels) = (place.corners[step], self.column_channels(step));
+        let Step { columns: Side { channels, height, width }, field, .. } = self.steps[step];
+        let (corner, [rows, across]) = (place.corners[step], field);
         let elements = (0..rows).flat_map(move |y| (0..across).map(move |x| y * width + x));
         elements.flat_map(move |element| {
             (0..channels).map(move |channel| channel * height * width + corner + element)
         })
     }
 
-    /// The number of channels of the columns behind a step.
-    pub fn column_channels(&self, step: usize) -> usize {
-        self.steps[step].kernel.taps.first().map_or(0, Array2::nrows)
-    }
-
     /// The entries of a block of rows behind a step: the columns in the field times the channels.
     pub fn entries(&self, step: usize) -> usize {
-        self.steps[step].joined.len() * self.column_channels(step) * self.channels
+        let Step { columns, joined, .. } = &self.steps[step];
+        joined.len() * columns.channels * self.rows.channels
     }
 
-    /// The rows of the last map at the first place, as columns: columns in the field x channels.
-    pub fn first_rows(&self) -> Array2<f64> {
-        self.step(0, Array2::eye(self.channels).view())
+    /// The rows of the last map, with this kernel, at the first place, as columns: columns in the field x
+    /// channels.
+    pub fn first_rows(&self, kernel: &TransposedKernel) -> Array2<f64> {
+        self.step(0, kernel, Array2::eye(self.rows.channels).view())
     }
 
-    /// `W^T x` for the map of a step, `x` being a block of rows, as columns, behind the step before: columns
-    /// in the field x channels, with rounding to nearest.
-    pub fn step(&self, step: usize, x: ArrayView2<'_, f64>) -> Array2<f64> {
-        let Step { kernel, joined, .. } = &self.steps[step];
-        let mut y = Array2::zeros((joined.len() * self.column_channels(step), x.ncols()));
-        let targets = y.axis_chunks_iter_mut(Axis(0), self.column_channels(step).max(1));
+    /// `W^T x` for the map of a step, with this kernel, `x` being a block of rows, as columns, behind the step
+    /// before: columns in the field x channels, with rounding to nearest.
+    pub fn step(
+        &self,
+        step: usize,
+        kernel: &TransposedKernel,
+        x: ArrayView2<'_, f64>,
+    ) -> Array2<f64> {
+        let Step { columns, joined, .. } = &self.steps[step];
+        let mut y = Array2::zeros((joined.len() * columns.channels, x.ncols()));
+        let targets = y.axis_chunks_iter_mut(Axis(0), columns.channels.max(1));
         targets.into_par_iter().zip(joined).for_each(|(mut y, joined)| {
             for &(source, tap) in joined {
                 let taps = &kernel.taps[tap];
@@ -193,32 +183,34 @@ impl Fields {
                     );
                 }
             }
-            y.mapv_inplace(|value| if value.is_nan() { upper(value) } else { value });
+            y.mapv_inplace(upper);
         });
         y
     }
 }
 
 impl ConvolutionMatrix {
-    /// Channels, height and width of the columns, or of the rows.
-    fn side(&self, columns: bool) -> (usize, [usize; 2]) {
-        let (out, per_group, ..) = self.convolution.kernel.dim();
-        let of_input = columns != self.transposed;
-        let size = |axis: &ConvAxis| if of_input { axis.inputs } else { axis.windows };
-        let channels = if of_input { per_group * self.convolution.groups } else { out };
-        (channels, [size(&self.convolution.axes[0]), size(&self.convolution.axes[1])])
+    /// All channels of the columns, or of the rows.
+    fn side(&self, columns: bool) -> Side {
+        let side = self.convolution.side(columns != self.transposed);
+        Side { channels: side.channels * self.convolution.groups, ..side }
     }
 
     /// The number of neighbouring columns that belong to one channel.
     pub fn columns_of_channel(&self) -> usize {
-        self.side(true).1.iter().product()
+        self.convolution.channel_size(!self.transposed)
+    }
+
+    /// The number of neighbouring rows that belong to one channel.
+    pub fn rows_of_channel(&self) -> usize {
+        self.convolution.channel_size(self.transposed)
     }
 
     /// The identity from the left.
     pub fn identity(&self) -> ConvolutionMatrix {
-        let (channels, size) = self.side(false);
+        let Side { channels, height, width } = self.side(false);
         let kernel = Array2::eye(channels).insert_axis(Axis(2)).insert_axis(Axis(3));
-        let axes = size.map(|n| ConvAxis {
+        let axes = [height, width].map(|n| ConvAxis {
             taps: 1,
             stride: 1,
             dilation: 1,
@@ -232,7 +224,8 @@ impl ConvolutionMatrix {
 }
 
 impl TransposedKernel {
-    fn new(map: &ConvolutionMatrix) -> TransposedKernel {
+    /// That of a map.
+    pub fn new(map: &ConvolutionMatrix) -> TransposedKernel {
         let kernel = map.convolution.scaled_kernel();
         let groups = map.convolution.groups;
         let (out, per_group, height, width) = kernel.dim();

@@ -5,7 +5,7 @@ use ndarray::{Array2, Array4};
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 use rand::{Rng, SeedableRng};
 
-use super::{ConvolutionMatrix, Fields};
+use super::{ConvolutionMatrix, Fields, TransposedKernel};
 use crate::numeric::conv_norm::{ConvAxis, Convolution};
 
 fn axis(inputs: usize, rng: &mut impl Rng) -> ConvAxis {
@@ -65,13 +65,14 @@ proptest! {
             prop_assert!((0..product.nrows()).any(zero));
             return Ok(());
         };
+        let kernels: Vec<_> = maps.iter().map(TransposedKernel::new).collect();
         let places: usize = classes.iter().map(|c| c.places().len()).sum();
         prop_assert_eq!(places * classes[0].rows(&classes[0].places()[0]).count(), product.nrows());
         for fields in &classes {
-            let mut x = fields.first_rows();
+            let mut x = fields.first_rows(&kernels[0]);
             for (step, product) in products.iter().enumerate() {
                 if step > 0 {
-                    x = fields.step(step, x.view());
+                    x = fields.step(step, &kernels[step], x.view());
                 }
                 prop_assert_eq!(x.len(), fields.entries(step));
                 for place in fields.places() {

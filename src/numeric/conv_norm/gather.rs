@@ -62,9 +62,13 @@ impl ConvAxis {
         if !transposed {
             return (0..self.taps).filter_map(|o| Some((self.element(target, o)?, o))).collect();
         }
-        let taps = |p: usize| (0..self.taps).map(move |o| (p, o));
-        let over = |&(p, o): &(usize, usize)| self.element(p, o) == Some(target);
-        (0..self.windows).flat_map(taps).filter(over).collect()
+        let over = |o: usize| {
+            let first = (target + self.padding).checked_sub(o * self.dilation)?;
+            let window = first / self.stride;
+            let fits = first % self.stride == 0 && window < self.windows;
+            fits.then_some((window, o))
+        };
+        (0..self.taps).rev().filter_map(over).collect()
     }
 }
 
@@ -76,11 +80,11 @@ struct Shifts<'a> {
 }
 
 /// One side of a convolution: channels of a group x height x width.
-#[derive(Clone, Copy)]
-struct Side {
-    channels: usize,
-    height: usize,
-    width: usize,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Side {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
 }
 
 impl Side {
@@ -138,7 +142,7 @@ impl Convolution {
     }
 
     /// The targets or the sources of the windows: the output of the convolution, or its input.
-    fn side(&self, input: bool) -> Side {
+    pub(super) fn side(&self, input: bool) -> Side {
         let (out, per_group, ..) = self.kernel.dim();
         let size = |axis: &ConvAxis| if input { axis.inputs } else { axis.windows };
         Side {

@@ -6,6 +6,8 @@
 //! vectors, norms) and what happens when a network is lowered (scaling of channels, selections, sums) works
 //! on the blocks; for everything else the matrix is written out, once.
 
+mod entries;
+
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -17,8 +19,8 @@ use crate::numeric::grid::Grid;
 use crate::numeric::rounding::{add_up, max_up, mul_up, sqrt_up, upper};
 use crate::numeric::sparse::Csr;
 use crate::numeric::spectral::partition::ranges;
-use crate::numeric::spectral::sparse::sparse_spectral_norm_up;
 use crate::numeric::spectral::spectral_norm_up;
+use entries::{Entries, sparse};
 
 /// Blocks of a matrix that is zero elsewhere; no two of them overlap.
 #[derive(Debug)]
@@ -36,116 +38,6 @@ struct Block {
     row: usize,
     column: usize,
     entries: Entries,
-}
-
-#[derive(Debug, Clone)]
-enum Entries {
-    /// The matrix of a convolution, or the transpose of one.
-    Convolution { convolution: Convolution, transposed: bool },
-    /// A matrix and its transpose.
-    Sparse(Arc<Csr>, Arc<Csr>),
-}
-
-impl Entries {
-    fn shape(&self) -> (usize, usize) {
-        match self {
-            Entries::Convolution { convolution, transposed } => {
-                convolution.matrix_shape(*transposed)
-            }
-            Entries::Sparse(a, _) => (a.rows(), a.columns()),
-        }
-    }
-
-    fn transposed(&self) -> Entries {
-        match self {
-            Entries::Convolution { convolution, transposed } => {
-                Entries::Convolution { convolution: convolution.clone(), transposed: !transposed }
-            }
-            Entries::Sparse(a, t) => Entries::Sparse(t.clone(), a.clone()),
-        }
-    }
-
-    fn written(&self) -> Csr {
-        match self {
-            Entries::Convolution { convolution, transposed: false } => convolution.to_sparse(),
-            Entries::Convolution { convolution, transposed: true } => {
-                convolution.to_sparse().transposed()
-            }
-            Entries::Sparse(a, _) => (**a).clone(),
-        }
-    }
-
-    fn map(&self, f: &dyn Fn(f64) -> f64) -> Entries {
-        match self {
-            Entries::Convolution { convolution, transposed } => {
-                Entries::Convolution { convolution: convolution.map(f), transposed: *transposed }
-            }
-            Entries::Sparse(a, _) => sparse(a.map(|_, x| f(x))),
-        }
-    }
-
-    /// The entries with row `i` multiplied by `factors[i]`, with rounding to nearest; `None` where a
-    /// convolution does not stay one.
-    fn scaled_rows(&self, factors: &[f64]) -> Option<Entries> {
-        if factors.iter().all(|&f| f == 1.0) {
-            return Some(self.clone());
-        }
-        match self {
-            Entries::Convolution { convolution, transposed } => {
-                let each = convolution.channel_size(*transposed);
-                let mut channels = factors.chunks(each);
-                if !channels.all(|c| c.iter().all(|f| f.to_bits() == c[0].to_bits())) {
-                    return None;
-                }
-                let factors: Vec<f64> = factors.iter().copied().step_by(each).collect();
-                let convolution = convolution.with_scaled_channels(&factors, *transposed)?;
-                Some(Entries::Convolution { convolution, transposed: *transposed })
-            }
-            Entries::Sparse(a, _) => Some(sparse(a.map(|i, x| factors[i] * x))),
-        }
-    }
-
-    fn apply(
-        &self,
-        x: ArrayView2<'_, f64>,
-        f: &(dyn Fn(f64) -> f64 + Sync),
-        memory: Vec<f64>,
-    ) -> Array2<f64> {
-        match self {
-            Entries::Convolution { convolution, transposed } => {
-                convolution.apply(*transposed, x, f, memory)
-            }
-            Entries::Sparse(a, _) => super::multiply::sparse_apply(a, x, f),
-        }
-    }
-
-    fn longest_row(&self) -> usize {
-        match self {
-            Entries::Convolution { convolution, transposed } => {
-                convolution.longest_row(*transposed)
-            }
-            Entries::Sparse(a, _) => a.longest_row(),
-        }
-    }
-
-    fn count(&self) -> usize {
-        match self {
-            Entries::Convolution { convolution, .. } => convolution.matrix_entries(),
-            Entries::Sparse(a, _) => a.entries(),
-        }
-    }
-
-    fn norm_l2_up(&self) -> f64 {
-        match self {
-            Entries::Convolution { convolution, .. } => convolution.norm_up(),
-            Entries::Sparse(a, t) => sparse_spectral_norm_up(a, t, &[]),
-        }
-    }
-}
-
-fn sparse(entries: Csr) -> Entries {
-    let transposed = entries.transposed();
-    Entries::Sparse(Arc::new(entries), Arc::new(transposed))
 }
 
 impl Block {
@@ -275,9 +167,7 @@ impl Blocks {
                 (Entries::Sparse(p, _), Entries::Sparse(q, _))
                     if (p.rows(), p.columns()) == (q.rows(), q.columns()) =>
                 {
-                    sparse(Csr::from_rows(p.rows(), p.columns(), |i, push| {
-                        super::merge_rows(p.row(i), q.row(i), push);
-                    }))
+                    sparse(p.sum_up(q))
                 }
                 _ => return None,
             };
@@ -308,7 +198,7 @@ impl Blocks {
                 y
             }
         };
-        y.par_mapv_inplace(|value| if f64::is_nan(value) { upper(value) } else { value });
+        y.par_mapv_inplace(upper);
         y
     }
 
@@ -384,17 +274,6 @@ impl Blocks {
                 Some(ConvolutionMatrix { convolution, transposed: *transposed })
             }
             _ => None,
-        }
-    }
-
-    /// The number of rows between two that belong to the same place in neighbouring channels; 1 where
-    /// there are no channels.
-    pub fn channel_size(&self) -> usize {
-        match self.blocks.as_slice() {
-            [Block { entries: Entries::Convolution { convolution, transposed }, .. }] => {
-                convolution.channel_size(*transposed)
-            }
-            _ => 1,
         }
     }
 

@@ -177,7 +177,7 @@ pub(super) fn sparse_apply(
         .into_par_iter()
         .enumerate()
         .for_each(|(b, out)| row(b * block, out));
-    y.mapv_inplace(|value| if value.is_nan() { upper(value) } else { value });
+    y.mapv_inplace(upper);
     y
 }
 
