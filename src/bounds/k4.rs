@@ -83,7 +83,10 @@ impl Bound for K4 {
         let starts = 2f64.powi((depth as i32 - batch).min(TREE_LEVELS as i32));
         let prefixes = 8.0 * columns * rows * (starts + 2.5 * threads * 2f64.powi(batch));
         let norms = threads * memory::dense_norm(oriented.chain.outputs(), columns as usize, norm);
-        let magnitudes = problem.products_bytes() as f64 * 1.5;
+        // Each thread holds three products while it bounds their errors.
+        let products = problem.products_bytes() as f64;
+        let largest = 8.0 * rows * rows.max(oriented.chain.inputs() as f64);
+        let magnitudes = products * 1.5 + 3.0 * threads * largest.min(products);
         memory::products(problem) + magnitudes + prefixes + norms
     }
 

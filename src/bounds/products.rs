@@ -15,6 +15,9 @@
 //! the same error.
 
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::{
+    IntoParallelIterator, IntoParallelRefIterator, ParallelExtend, ParallelIterator,
+};
 
 use super::Refusal;
 use super::perturbation::absolute_norm_up;
@@ -88,7 +91,7 @@ impl Products {
             let mut row = Vec::with_capacity(index + 1);
             if let (Some(previous), Some(slopes)) = (rows.last(), index.checked_sub(1)) {
                 let step = Step::new(&chain.slopes()[slopes], map);
-                row.extend(previous.iter().map(|product| product.extended(&step)));
+                row.par_extend(previous.par_iter().map(|product| product.extended(&step)));
             }
             row.push(Product { value: map.matrix.clone(), error: ProductError::NONE });
             rows.push(row);
@@ -323,19 +326,29 @@ pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
         (s + 1..=last).any(|t| products.get(t, s).error.relative > 0.0)
             || chain.maps()[s..].iter().any(|map| map.radius.is_some())
     };
-    let mut rows: Vec<Vec<Matrix>> =
-        (1..=last).map(|t| (0..t).map(|s| products.get(t, s).value.abs()).collect()).collect();
-    for s in (0..last).filter(|&s| inexact(s)) {
-        // A_(t,s) and B_(t,s) of the module's comment, going up in t.
+    let first = (0..last).find(|&s| inexact(s)).unwrap_or(last);
+    // M_t |C_t| and its radius, which the sequences that begin below share.
+    let steps: Vec<(Matrix, Option<Matrix>)> = (first + 2..=last)
+        .map(|t| {
+            let (map, slopes) = (&chain.maps()[t - 1], &chain.slopes()[t - 2]);
+            let radius = map.radius.as_ref().map(|r| slopes.centred_up(r));
+            (slopes.centred_up(&map.magnitude()), radius)
+        })
+        .collect();
+    // The sequences that begin at s, with A_(t,s) and B_(t,s) of the module's comment, going up in t.
+    let column = |s: usize| -> Vec<Matrix> {
+        let value = |t: usize| products.get(t, s).value.abs();
+        if !inexact(s) {
+            return (s + 1..=last).map(value).collect();
+        }
         let mut a = chain.maps()[s].magnitude();
         let mut b = chain.maps()[s].radius.clone();
+        let mut column = Vec::with_capacity(last - s);
         for t in s + 1..=last {
             if t > s + 1 {
-                let (map, slopes) = (&chain.maps()[t - 1], &chain.slopes()[t - 2]);
-                let magnitude = slopes.centred_up(&map.magnitude());
+                let (magnitude, radius) = &steps[t - first - 2];
                 let carried = b.as_ref().map(|b| magnitude.nonnegative_multiply_up(b));
-                let new =
-                    map.radius.as_ref().map(|r| slopes.centred_up(r).nonnegative_multiply_up(&a));
+                let new = radius.as_ref().map(|r| r.nonnegative_multiply_up(&a));
                 b = match (carried, new) {
                     (Some(x), Some(y)) => Some(x.sum_up(&y)),
                     (x, y) => x.or(y),
@@ -343,9 +356,9 @@ pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
                 a = magnitude.nonnegative_multiply_up(&a);
             }
             let error = products.get(t, s).error;
-            let mut q = rows[t - 1][s].clone();
+            let mut q = value(t);
             if error.relative > 0.0 {
-                q = q.sum_up(&a.map_entries(|x| mul_up(x, error.relative)));
+                q = q.sum_scaled_up(&a, error.relative);
             }
             if let Some(b) = &b {
                 q = q.sum_up(b);
@@ -354,8 +367,11 @@ pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
                 let (m, n) = (q.rows(), q.columns());
                 q = q.sum_up(&Matrix::dense(ndarray::Array2::from_elem((m, n), error.absolute)));
             }
-            rows[t - 1][s] = q;
+            column.push(q);
         }
-    }
-    rows
+        column
+    };
+    let columns: Vec<Vec<Matrix>> = (0..last).into_par_iter().map(column).collect();
+    // Shared entries are not copied.
+    (1..=last).map(|t| (0..t).map(|s| columns[s][t - s - 1].clone()).collect()).collect()
 }

@@ -134,7 +134,7 @@ pub(super) fn faer_view<'a>(a: &'a CowArray<'_, f64, Ix2>) -> MatRef<'a, f64> {
 /// An upper bound of `|a| x` for a block `x` of nonnegative columns: `a` is `m x n`, `x` is
 /// `n x k`, the result `m x k`. `grid` contains the entries of `a`.
 pub fn abs_apply_up(a: ArrayView2<'_, f64>, grid: Grid, x: ArrayView2<'_, f64>) -> Array2<f64> {
-    let error = DotError::new(grid, Grid::of(x.iter()), a.ncols());
+    let error = DotError::new(grid, Grid::of_matrix(x), a.ncols());
     let mut y = if x.ncols() == 1 {
         abs_matrix_vector(a, x.column(0)).insert_axis(Axis(1))
     } else {

@@ -92,12 +92,16 @@ impl Matrix {
 
     /// An upper bound of `self * other` for nonnegative matrices; structural zeros stay zero.
     pub fn nonnegative_multiply_up(&self, other: &Matrix) -> Matrix {
-        let product = self.multiply(other);
         if self.multiplies_exactly(other) {
-            return product;
+            return self.multiply(other);
         }
         let error = self.dot_error(other.grid);
-        product.map_entries(|x| error.raise(x))
+        if let (Entries::Dense(a), Entries::Dense(b)) = (&self.entries, &other.entries) {
+            let mut product = product::multiply(a.view(), b.view());
+            product.mapv_inplace(|x| error.raise(x));
+            return Matrix::dense(product);
+        }
+        self.multiply(other).map_entries(|x| error.raise(x))
     }
 
     /// `self * x` for a dense block of columns, with rounding to nearest.
