@@ -176,3 +176,67 @@ impl Certifier {
 fn safe_radius(margin: f64, constant: f64) -> f64 {
     if constant == 0.0 { f64::INFINITY } else { div_down(margin, constant).max(0.0) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dashu::rational::RBig;
+    use ndarray::{arr1, arr2};
+
+    use super::*;
+    use crate::network::layers::dense::Dense;
+    use crate::network::{Activation, Layer, Network};
+    use crate::numeric::rounding::power_of_two;
+
+    fn exact(x: f64) -> RBig {
+        RBig::try_from(x).expect("a finite number is a rational")
+    }
+
+    fn certified(layers: Vec<Arc<dyn Layer>>, norm: Norm, x: &[f64]) -> Certification {
+        let network = Network::sequential("classes", vec![x.len()], layers).expect("shapes");
+        let lowered = network.lower().expect("dense layers");
+        let certifier = Certifier::new(lowered, norm, vec!["k5"], Options::default());
+        certifier.expect("two outputs").certify(x).expect("K5 is computed")
+    }
+
+    #[test]
+    fn a_quotient_is_rounded_down() {
+        // f_0 - f_1 = 1 + 3 x, so the class of x = 0 changes at a distance of exactly 1/3.
+        let layer = Dense::new(arr2(&[[3.0], [0.0]]), arr1(&[1.0, 0.0])).expect("shapes");
+        let found = certified(vec![Arc::new(layer)], Norm::Linf, &[0.0]);
+        assert_eq!((found.class, found.runner_up, found.margin), (Some(0), Some(1), 1.0));
+        for radius in [found.global_radius, found.local_radius] {
+            assert!(exact(radius) * exact(3.0) <= exact(1.0), "{radius} is beyond 1/3");
+            assert!(radius >= 0.333, "{radius} is far below 1/3");
+        }
+    }
+
+    #[test]
+    fn a_margin_is_rounded_down() {
+        // f_0 - f_1 = 1 - 2^-60 + x, of which the margin rounds to 1.
+        let tiny = power_of_two(-60);
+        let layer = Dense::new(arr2(&[[1.0], [0.0]]), arr1(&[1.0, tiny])).expect("shapes");
+        let found = certified(vec![Arc::new(layer)], Norm::L1, &[0.0]);
+        let truth = exact(1.0) - exact(tiny);
+        for number in [found.margin, found.global_radius, found.local_radius] {
+            assert!(exact(number) <= truth, "{number} is beyond 1 - 2^-60");
+            assert!(number >= 1.0 - 1e-9, "{number} is far below 1");
+        }
+    }
+
+    #[test]
+    fn nearby_the_slopes_beyond_do_not_count() {
+        // f_0 - f_1 = 1 - 100 max(|x| - 1, 0): constant up to 1, and the class changes at 1.01.
+        let hidden = Dense::new(arr2(&[[1.0], [-1.0]]), arr1(&[-1.0, -1.0])).expect("shapes");
+        let outputs =
+            Dense::new(arr2(&[[0.0, 0.0], [100.0, 100.0]]), arr1(&[1.0, 0.0])).expect("shapes");
+        let layers: Vec<Arc<dyn Layer>> =
+            vec![Arc::new(hidden), Arc::new(Activation::Relu), Arc::new(outputs)];
+        let found = certified(layers, Norm::L2, &[0.0]);
+        // K5 adds the slopes of both sides at half: 100 everywhere.
+        assert!((0.0099..=0.01).contains(&found.global_radius), "{}", found.global_radius);
+        // The search stops within a hundredth.
+        assert!((0.98..=1.01).contains(&found.local_radius), "{}", found.local_radius);
+    }
+}

@@ -29,6 +29,8 @@ pub enum Weights {
     NearOverflow,
     /// Powers of two of all sizes.
     PowersOfTwo,
+    /// Odd integers of so many bits.
+    Integers(u32),
 }
 
 const PLAIN: [Weights; 9] = [
@@ -80,6 +82,31 @@ impl Case {
             PLAIN[rng.random_range(0..PLAIN.len())]
         };
         let widths = widths(rng);
+        Case::drawn(seed, kind, extreme, widths, activation, rng)
+    }
+
+    /// A network whose products of matrices are just exact in 53 bits, or just not: no bound of a rounding error
+    /// is added to them, and one rounding the wrong way in the sums and products of their norms shows.
+    pub fn at_53_bits(seed: u64) -> Case {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x3533_6269_7473);
+        let rng = &mut rng;
+        let widths = widths(rng);
+        let maps = widths.len() as u32 - 1;
+        // Sums over the columns, and a factor of 1/2 for each layer between.
+        let sums: u32 = widths[..maps as usize].iter().map(|n| n.next_power_of_two().ilog2()).sum();
+        let bits = 53u32.saturating_sub(sums + maps) / maps;
+        let bits = (bits + 1).saturating_sub(rng.random_range(0..6)).max(2);
+        Case::drawn(seed, Weights::Integers(bits), false, widths, dyadic_activation, rng)
+    }
+
+    fn drawn(
+        seed: u64,
+        kind: Weights,
+        extreme: bool,
+        widths: Vec<usize>,
+        activation: fn(usize, &mut ChaCha8Rng) -> Activation,
+        rng: &mut ChaCha8Rng,
+    ) -> Case {
         let pairs = widths.windows(2).enumerate();
         let weights: Vec<Array2<f64>> =
             pairs.map(|(r, pair)| matrix(kind, r, pair[1], pair[0], rng)).collect();
@@ -192,6 +219,9 @@ fn entry(kind: Weights, r: usize, common: f64, rng: &mut ChaCha8Rng) -> f64 {
             let sign = if rng.random_bool(0.5) { 1.0 } else { -1.0 };
             sign * 2f64.powi(rng.random_range(-1022..=1023))
         }
+        Weights::Integers(bits) => {
+            uniform.signum() * f64::from(rng.random_range(1..1u32 << bits) | 1)
+        }
     }
 }
 
@@ -211,6 +241,17 @@ fn activation(width: usize, rng: &mut ChaCha8Rng) -> Activation {
         8 => Activation::Sigmoid,
         9 => Activation::Tanh,
         10 => Activation::Silu,
+        _ => Activation::Abs,
+    }
+}
+
+/// Slopes of few bits.
+fn dyadic_activation(_: usize, rng: &mut ChaCha8Rng) -> Activation {
+    match rng.random_range(0..8) {
+        0..=3 => Activation::Relu,
+        4 => Activation::LeakyRelu { negative_slope: 0.25 },
+        5 => Activation::LeakyRelu { negative_slope: -0.5 },
+        6 => Activation::HardTanh { min: -1.0, max: 1.0 },
         _ => Activation::Abs,
     }
 }
