@@ -202,13 +202,13 @@ mod tests {
 
     #[test]
     fn a_quotient_is_rounded_down() {
-        // f_0 - f_1 = 1 + 3 x, so the class of x = 0 changes at a distance of exactly 1/3.
-        let layer = Dense::new(arr2(&[[3.0], [0.0]]), arr1(&[1.0, 0.0])).expect("shapes");
+        // f_0 - f_1 = 1 + 5 x, so the class of x = 0 changes at a distance of exactly 1/5; the nearest number is above.
+        let layer = Dense::new(arr2(&[[5.0], [0.0]]), arr1(&[1.0, 0.0])).expect("shapes");
         let found = certified(vec![Arc::new(layer)], Norm::Linf, &[0.0]);
         assert_eq!((found.class, found.runner_up, found.margin), (Some(0), Some(1), 1.0));
         for radius in [found.global_radius, found.local_radius] {
-            assert!(exact(radius) * exact(3.0) <= exact(1.0), "{radius} is beyond 1/3");
-            assert!(radius >= 0.333, "{radius} is far below 1/3");
+            assert!(exact(radius) * exact(5.0) <= exact(1.0), "{radius} is beyond 1/5");
+            assert!(radius >= 0.1999, "{radius} is far below 1/5");
         }
     }
 
