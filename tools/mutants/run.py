@@ -4,7 +4,7 @@
     run.py build FOLDER               copies the sources, drops what does not compile, builds the tests
     run.py record FOLDER [PATTERN]    which mutants each test reaches (of the tests whose names match)
     run.py mutants FOLDER [SECONDS]   runs each mutant's tests, nearest and fastest first, up to so many seconds
-    run.py table FOLDER               counts for each file, and the survivors that justified.txt does not name
+    run.py table FOLDER               counts for each file, and the survivors
 
 FOLDER is made and holds all that is written. A run that is interrupted goes on where it was: mutants that were
 killed are not run again, the others with those tests only that are new. MUTANTS, TESTS and JOBS in the environment:
@@ -31,7 +31,7 @@ SOURCE = HERE.parent.parent
 MEMORY = 6 << 30
 # Integration tests about numbers; the others are about files, commands and documents.
 TESTS = ("campaign check compare conv_norm conv_parts exact gradient layers ode orders paper parts pools "
-         "references region robust scale sdp sdp_cli sdp_warm search streamed").split()
+         "products references region robust scale sdp sdp_cli sdp_warm search streamed").split()
 
 
 def load(path, default):
@@ -53,22 +53,12 @@ def copy(folder):
 
 
 def mutate(folder, unviable):
-    """Writes the mutated files without those in `unviable`; all mutants, each with a key that keeps its meaning
-    when other places change."""
-    tool, tree = folder / "tool/release/lipbound-mutants", folder / "tree"
-    for ids in (None, folder / "unviable_ids.json"):
-        if ids:
-            ids.write_text(json.dumps([m["id"] for m in mutants if m["key"] in unviable]))
-        subprocess.run([tool, SOURCE, tree, folder / "mutants.json", *([ids] if ids else [])], check=True)
-        mutants, seen = load(folder / "mutants.json", []), collections.Counter()
-        for mutant in mutants:
-            name = f'{mutant["file"]} {mutant["function"]}: {mutant["change"]}'.replace("\n", " ")
-            seen[name] += 1
-            mutant["key"] = f"{name} #{seen[name]}"
-        if not unviable:
-            break
-    (folder / "mutants.json").write_text(json.dumps(mutants))
-    return mutants
+    """Writes the mutated files, without the code of those in `unviable`; all mutants."""
+    dropped, mutants = folder / "unviable.json", folder / "mutants.json"
+    dropped.write_text(json.dumps(sorted(unviable)))
+    tool = folder / "tool/release/lipbound-mutants"
+    subprocess.run([tool, SOURCE, folder / "tree", mutants, dropped], check=True)
+    return load(mutants, [])
 
 
 def build(folder):
@@ -85,7 +75,6 @@ def build(folder):
         if not dropped:
             sys.exit(run.stderr[-3000:] + "\nerrors that belong to no mutant")
         unviable |= dropped
-        (folder / "unviable.json").write_text(json.dumps(sorted(unviable)))
         print(f"{len(dropped)} do not compile, {len(unviable)} in all", flush=True)
         mutants = mutate(folder, unviable)
     names = [argument for test in TESTS for argument in ("--test", test)]
@@ -123,7 +112,7 @@ def refused(output, mutants):
 
 
 def execute(folder, program, test, seconds, **more):
-    """The exit status of one test, or None after so many seconds of the processor, or ten times that."""
+    """Whether a test passes within so many seconds of the processor, or ten times that by the clock."""
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -133,12 +122,11 @@ def execute(folder, program, test, seconds, **more):
     child = subprocess.Popen([program, "--exact", test, "--test-threads=1"], cwd=folder / "tree",
                              env=environment, preexec_fn=limit, start_new_session=True, **silent)
     try:
-        status = child.wait(10 * seconds + 10)
-        return None if status in (-signal.SIGXCPU, -signal.SIGKILL) else status
+        return child.wait(10 * seconds + 10) == 0
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-        return None
+        return False
 
 
 def record(folder, pattern="", longest=20.0):
@@ -150,13 +138,13 @@ def record(folder, pattern="", longest=20.0):
         for name in names:
             file = folder / "reached"
             file.unlink(missing_ok=True)
-            status = execute(folder, program, name, 4 * longest, LIPBOUND_MUTANT_RECORD=str(file))
+            passed = execute(folder, program, name, 4 * longest, LIPBOUND_MUTANT_RECORD=str(file))
             begin = time.monotonic()
-            status = status or execute(folder, program, name, longest)
+            passed = passed and execute(folder, program, name, longest)
             seconds = time.monotonic() - begin
             tests.pop(f"{stem} {name}", None)
-            if status != 0:
-                print(f"left out: {stem} {name} (status {status})", flush=True)
+            if not passed:
+                print(f"left out: {stem} {name}", flush=True)
                 continue
             reached = sorted(set(map(int, file.read_text().split()))) if file.exists() else []
             tests[f"{stem} {name}"] = {"program": program, "name": name, "seconds": seconds, "reached": reached}
@@ -196,22 +184,20 @@ def run_mutants(folder, most=5.0):
         order = sorted((key for key in reaching[mutant["first"]] if key not in done),
                        key=lambda key: (killers.get(mutant["function"]) != key,
                                         tests[key]["seconds"] * nearness(mutant, key)))
-        killed, spent, ran, how = None, 0.0, [], None
+        killed, spent, ran = None, 0.0, []
         for key in order:
             test = tests[key]
             if spent + test["seconds"] > most:
                 continue
             spent += test["seconds"]
             ran.append(key)
-            status = execute(folder, test["program"], test["name"], 2 + 8 * test["seconds"],
-                             LIPBOUND_MUTANT=str(mutant["id"]))
-            if status != 0:
-                killed, how = key, "time" if status is None else "status"
-                killers[mutant["function"]] = key
+            if not execute(folder, test["program"], test["name"], 2 + 8 * test["seconds"],
+                           LIPBOUND_MUTANT=str(mutant["id"])):
+                killed = killers[mutant["function"]] = key
                 break
         if old and not ran:
             return
-        result = {"key": mutant["key"], "killed": killed, "how": how, "tests": sorted(done | set(ran)),
+        result = {"key": mutant["key"], "killed": killed, "tests": sorted(done | set(ran)),
                   "left": 0 if killed else len(order) - len(ran)}
         with lock, open(folder / "results.jsonl", "a") as out:
             out.write(json.dumps(result) + "\n")
@@ -230,27 +216,19 @@ def run_mutants(folder, most=5.0):
 
 def table(folder):
     unviable, results = set(load(folder / "unviable.json", [])), results_of(folder)
-    reasons = {}
-    path = HERE / "justified.txt"
-    for line in path.read_text().splitlines() if path.exists() else []:
-        if line and not line.startswith("#"):
-            key, reason = line.split(" = ", 1)
-            reasons[key] = reason
-    rows, survivors = collections.defaultdict(lambda: [0] * 5), []
+    rows, survivors = collections.defaultdict(lambda: [0] * 3), []
     for mutant in load(folder / "mutants.json", []):
         result = results.get(mutant["key"])
         if mutant["key"] in unviable or not result:
             continue
-        row, justified = rows[mutant["file"]], mutant["key"] in reasons
+        row = rows[mutant["file"]]
         row[0] += 1
         row[1] += bool(result["killed"])
         row[2] += not result["killed"] and not result["tests"]
-        row[3] += not result["killed"] and justified
-        row[4] += not result["killed"] and not justified
-        if not result["killed"] and not justified:
+        if not result["killed"]:
             survivors.append((mutant, result))
-    print("| file | mutants | killed | reached by no test | justified | open |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    print("| file | mutants | killed | run by no test |")
+    print("| --- | ---: | ---: | ---: |")
     for file, row in [*rows.items(), ("all", [sum(column) for column in zip(*rows.values())])]:
         print(f"| {file} | " + " | ".join(map(str, row)) + " |")
     for mutant, result in survivors:

@@ -1,6 +1,6 @@
 //! The text of a mutated file.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use serde::Serialize;
@@ -11,28 +11,39 @@ use crate::find::{Form, Site};
 #[derive(Serialize)]
 pub struct Mutant {
     pub id: usize,
+    /// File, function, change and the how-manieth such change it is: what stays the same when other places change.
+    pub key: String,
     pub file: String,
     pub line: usize,
     pub column: usize,
     pub function: String,
     pub kind: &'static str,
-    pub change: String,
     /// The first mutant of the same place.
     pub first: usize,
     pub branch: Range<usize>,
     pub place: Range<usize>,
 }
 
-/// The text with all sites rewritten, outermost first; their mutants are appended to `mutants`.
+/// The text with all sites rewritten, outermost first; their mutants are appended to `mutants`. The code of those
+/// with the keys in `unviable` is left out.
 pub fn emit(
     text: &str,
     file: &str,
     mut sites: Vec<Site>,
-    unviable: &HashSet<usize>,
+    unviable: &HashSet<String>,
     mutants: &mut Vec<Mutant>,
 ) -> String {
     sites.sort_by_key(|site| (site.range.start, usize::MAX - site.range.end));
-    let mut writer = Writer { text, file, sites, unviable, mutants, out: String::new(), next: 0 };
+    let mut writer = Writer {
+        text,
+        file,
+        sites,
+        unviable,
+        mutants,
+        out: String::new(),
+        next: 0,
+        seen: HashMap::new(),
+    };
     writer.copy(0..text.len());
     writer.out
 }
@@ -41,11 +52,13 @@ struct Writer<'a> {
     text: &'a str,
     file: &'a str,
     sites: Vec<Site>,
-    unviable: &'a HashSet<usize>,
+    unviable: &'a HashSet<String>,
     mutants: &'a mut Vec<Mutant>,
     out: String,
     /// The next site that is not written.
     next: usize,
+    /// How many changes of the same name there are so far.
+    seen: HashMap<String, usize>,
 }
 
 impl Writer<'_> {
@@ -67,24 +80,29 @@ impl Writer<'_> {
 
     fn site(&mut self, site: &Site) {
         let (first, n) = (self.mutants.len(), site.changes.len());
-        let line = self.text[..site.range.start].matches('\n').count() + 1;
-        let column =
-            site.range.start - self.text[..site.range.start].rfind('\n').map_or(0, |p| p + 1) + 1;
+        let before = &self.text[..site.range.start];
+        let line = before.matches('\n').count() + 1;
+        let column = before.len() - before.rfind('\n').map_or(0, |p| p + 1) + 1;
         for (k, change) in site.changes.iter().enumerate() {
+            let name = format!("{} {}: {}", self.file, site.function, change.description);
+            let name = name.replace('\n', " ");
+            let count = self.seen.entry(name.clone()).or_default();
+            *count += 1;
             self.mutants.push(Mutant {
                 id: first + k,
+                key: format!("{name} #{count}"),
                 file: self.file.to_owned(),
                 line,
                 column,
                 function: site.function.clone(),
                 kind: change.kind,
-                change: change.description.clone(),
                 first,
                 branch: 0..0,
                 place: 0..0,
             });
         }
-        let viable: Vec<usize> = (0..n).filter(|k| !self.unviable.contains(&(first + k))).collect();
+        let viable: Vec<usize> =
+            (0..n).filter(|k| !self.unviable.contains(&self.mutants[first + k].key)).collect();
         let start = self.out.len();
         if viable.is_empty() {
             self.copy(site.range.clone());

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{BinOp, Expr, ReturnType, Type, UnOp};
+
+use crate::changes::{other_direction, other_operators, values};
 
 /// How a place is rewritten.
 #[derive(Clone, Copy)]
@@ -143,15 +144,15 @@ impl Finder<'_> {
         self.push(Form::Expression, range(node), vec![Change { kind, text, description }]);
     }
 
-    /// A function: its body returns at once.
+    /// A function: its body returns at once, or is changed inside.
     fn function(
         &mut self,
         attributes: &[syn::Attribute],
         signature: &syn::Signature,
-        brace: Span,
-    ) -> bool {
+        body: &syn::Block,
+    ) {
         if is_test(attributes) || signature.constness.is_some() {
-            return false;
+            return;
         }
         self.function = signature.ident.to_string();
         let values = match &signature.output {
@@ -166,9 +167,9 @@ impl Finder<'_> {
                 text,
             })
             .collect();
-        let inside = brace.byte_range().start + 1;
+        let inside = range(&body.brace_token.span.open()).start + 1;
         self.push(Form::Body, inside..inside, changes);
-        true
+        self.visit_block(body);
     }
 }
 
@@ -180,9 +181,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 
     fn visit_item_fn(&mut self, node: &'ast syn::ItemFn) {
-        if self.function(&node.attrs, &node.sig, node.block.brace_token.span.open()) {
-            self.visit_block(&node.block);
-        }
+        self.function(&node.attrs, &node.sig, &node.block);
     }
 
     fn visit_item_impl(&mut self, node: &'ast syn::ItemImpl) {
@@ -192,16 +191,12 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 
     fn visit_impl_item_fn(&mut self, node: &'ast syn::ImplItemFn) {
-        if self.function(&node.attrs, &node.sig, node.block.brace_token.span.open()) {
-            self.visit_block(&node.block);
-        }
+        self.function(&node.attrs, &node.sig, &node.block);
     }
 
     fn visit_trait_item_fn(&mut self, node: &'ast syn::TraitItemFn) {
-        if let Some(block) = &node.default
-            && self.function(&node.attrs, &node.sig, block.brace_token.span.open())
-        {
-            self.visit_block(block);
+        if let Some(body) = &node.default {
+            self.function(&node.attrs, &node.sig, body);
         }
     }
 
@@ -242,15 +237,15 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_expr_call(&mut self, node: &'ast syn::ExprCall) {
         self.call(node);
         for argument in &node.args {
-            if self.source(argument) == "f64::max" || self.source(argument) == "f64::min" {
-                let (old, new) = match self.source(argument) {
-                    "f64::max" => ("f64::max", "f64::min"),
-                    _ => ("f64::min", "f64::max"),
-                };
-                let description = format!("{old} -> {new}");
-                let change = Change { kind: "minimum", text: new.to_owned(), description };
-                self.push(Form::Expression, range(argument), vec![change]);
-            }
+            let old = self.source(argument);
+            let new = match old {
+                "f64::max" => "f64::min",
+                "f64::min" => "f64::max",
+                _ => continue,
+            };
+            let description = format!("{old} -> {new}");
+            let change = Change { kind: "minimum", text: new.to_owned(), description };
+            self.push(Form::Expression, range(argument), vec![change]);
         }
         visit::visit_expr_call(self, node);
     }
@@ -320,97 +315,4 @@ fn is_test(attributes: &[syn::Attribute]) -> bool {
             || attribute.path().is_ident("cfg")
                 && attribute.parse_args::<syn::Ident>().is_ok_and(|argument| argument == "test")
     })
-}
-
-fn other_direction(name: &str) -> Option<String> {
-    let up = name.strip_suffix("_up").map(|stem| format!("{stem}_down"));
-    up.or_else(|| name.strip_suffix("_down").map(|stem| format!("{stem}_up")))
-}
-
-/// The replacements of cargo-mutants.
-fn other_operators(operator: &BinOp) -> &'static [&'static str] {
-    match operator {
-        BinOp::Add(_) => &["-", "*"],
-        BinOp::Sub(_) => &["+", "/"],
-        BinOp::Mul(_) => &["+", "/"],
-        BinOp::Div(_) => &["%", "*"],
-        BinOp::Rem(_) => &["/", "+"],
-        BinOp::And(_) => &["||"],
-        BinOp::Or(_) => &["&&"],
-        BinOp::BitXor(_) => &["|", "&"],
-        BinOp::BitAnd(_) => &["|", "^"],
-        BinOp::BitOr(_) => &["&", "^"],
-        BinOp::Shl(_) => &[">>"],
-        BinOp::Shr(_) => &["<<"],
-        BinOp::Eq(_) => &["!="],
-        BinOp::Ne(_) => &["=="],
-        BinOp::Lt(_) => &["==", ">", "<="],
-        BinOp::Gt(_) => &["==", "<", ">="],
-        BinOp::Le(_) => &[">"],
-        BinOp::Ge(_) => &["<"],
-        BinOp::AddAssign(_) => &["-=", "*="],
-        BinOp::SubAssign(_) => &["+=", "/="],
-        BinOp::MulAssign(_) => &["+=", "/="],
-        BinOp::DivAssign(_) => &["%=", "*="],
-        BinOp::RemAssign(_) => &["/=", "+="],
-        BinOp::BitXorAssign(_) => &["|=", "&="],
-        BinOp::BitAndAssign(_) => &["|=", "^="],
-        BinOp::BitOrAssign(_) => &["&=", "^="],
-        BinOp::ShlAssign(_) => &[">>="],
-        BinOp::ShrAssign(_) => &["<<="],
-        _ => &[],
-    }
-}
-
-/// A few values of a type, as they are written. A tuple takes the first values of all parts, then the
-/// second ones, not every combination.
-fn values(ty: &Type) -> Vec<String> {
-    let list = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-    match ty {
-        Type::Tuple(tuple) => {
-            let parts: Vec<Vec<String>> = tuple.elems.iter().map(values).collect();
-            let n = parts.iter().map(Vec::len).max().unwrap_or(0);
-            if parts.iter().any(Vec::is_empty) {
-                return Vec::new();
-            }
-            (0..n)
-                .map(|k| {
-                    let row: Vec<&str> =
-                        parts.iter().map(|p| p[k.min(p.len() - 1)].as_str()).collect();
-                    format!("({})", row.join(", "))
-                })
-                .collect()
-        }
-        Type::Reference(reference) => match &*reference.elem {
-            Type::Slice(_) => list(&["&[]"]),
-            Type::Path(path) if path.path.is_ident("str") => list(&["\"\"", "\"xyzzy\""]),
-            _ => Vec::new(),
-        },
-        Type::Path(path) => {
-            let Some(last) = path.path.segments.last() else { return Vec::new() };
-            let inner = match &last.arguments {
-                syn::PathArguments::AngleBracketed(generic) => match generic.args.first() {
-                    Some(syn::GenericArgument::Type(inner)) => values(inner),
-                    _ => Vec::new(),
-                },
-                _ => Vec::new(),
-            };
-            let wrapped = |before: &str, after: &str| {
-                inner.iter().map(|value| format!("{before}{value}{after}")).collect::<Vec<_>>()
-            };
-            match last.ident.to_string().as_str() {
-                "f64" | "f32" => list(&["0.0", "1.0", "-1.0"]),
-                "bool" => list(&["true", "false"]),
-                "usize" | "u8" | "u16" | "u32" | "u64" | "u128" => list(&["0", "1"]),
-                "isize" | "i8" | "i16" | "i32" | "i64" | "i128" => list(&["0", "1", "-1"]),
-                "String" => list(&["String::new()", "\"xyzzy\".to_owned()"]),
-                "Range" => list(&["0..0", "0..1"]),
-                "Option" => [list(&["None"]), wrapped("Some(", ")")].concat(),
-                "Result" => wrapped("Ok(", ")"),
-                "Vec" => [list(&["Vec::new()"]), wrapped("vec![", "]")].concat(),
-                _ => list(&["Default::default()"]),
-            }
-        }
-        _ => Vec::new(),
-    }
 }

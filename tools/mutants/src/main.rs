@@ -1,11 +1,12 @@
 //! Writes a copy of the source tree in which every mutant is compiled and one is switched on by the
 //! environment: `a + b` becomes `(if crate::mutant::off(17, 2) { a + b } else if ... { a - b } ...)`.
 //!
-//! `lipbound-mutants SOURCE TARGET LIST [UNVIABLE]` rewrites `src/bounds` and `src/numeric` of SOURCE into
-//! TARGET and writes the mutants to LIST. The ids in UNVIABLE are left out of the code and keep their
-//! numbers. A mutated branch holds the original operands, since only one mutant is on at a time; so the text
+//! `lipbound-mutants SOURCE TARGET LIST UNVIABLE` rewrites `src/bounds` and `src/numeric` of SOURCE into
+//! TARGET and writes the mutants to LIST. Those with the keys in UNVIABLE are left out of the code and keep
+//! their numbers. A mutated branch holds the original operands, since only one mutant is on at a time; so the text
 //! grows with the depth of the nesting, not exponentially.
 
+mod changes;
 mod emit;
 mod find;
 
@@ -20,13 +21,10 @@ const SWITCH: &str = include_str!("switch.rs");
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
-    let [source, target, list, rest @ ..] = &arguments[..] else {
-        return Err("usage: lipbound-mutants SOURCE TARGET LIST [UNVIABLE]".into());
+    let [source, target, list, unviable] = &arguments[..] else {
+        return Err("usage: lipbound-mutants SOURCE TARGET LIST UNVIABLE".into());
     };
-    let unviable: HashSet<usize> = match rest.first() {
-        Some(path) => serde_json::from_slice(&fs::read(path)?)?,
-        None => HashSet::new(),
-    };
+    let unviable: HashSet<String> = serde_json::from_slice(&fs::read(unviable)?)?;
     let mut files = Vec::new();
     for folder in ["src/bounds", "src/numeric"] {
         sources(&source.join(folder), &mut files)?;
