@@ -6,7 +6,11 @@ mod support;
 
 use lipbound::network::Network;
 use lipbound::numeric::Norm;
-use support::oracle::{Dyadic, Oracle};
+use lipbound::numeric::spectral::cholesky_residual_up;
+use ndarray::Array2;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use support::oracle::{Dyadic, Exact, Oracle};
 use support::{network, problem, upper};
 
 /// The excess that the project promises for networks of this size.
@@ -73,7 +77,6 @@ fn spectral_norms_of_the_reference_networks() {
 /// Norms that are known by hand, also of numbers far apart, so that the oracle is not its own judge.
 #[test]
 fn the_oracle_knows_the_norms_of_simple_matrices() {
-    use support::oracle::Exact;
     let matrix = |rows: &[&[f64]]| Exact {
         rows: rows.iter().map(|row| row.iter().map(|&x| Dyadic::of(x)).collect()).collect(),
     };
@@ -97,4 +100,21 @@ fn the_oracle_knows_the_norms_of_simple_matrices() {
         // 3e300 + 4e300 is not a floating-point number.
         assert!(sum.minus(&expected).abs() <= expected.scaled(-52), "{linf}");
     }
+}
+
+#[test]
+fn no_eigenvalue_is_below_the_residual_of_a_factor() {
+    let mut shown = 0;
+    for seed in 0..400 {
+        // V V^T of rank n - 1, rounded: its least eigenvalue is some units above or below 0.
+        let n = 2 + seed as usize % 5;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let v = Array2::from_shape_fn((n, n - 1), |_| rng.random_range(-1.0..1.0));
+        let m = v.dot(&v.t());
+        let Some(residual) = cholesky_residual_up(m.view()) else { continue };
+        shown += 1;
+        let shift = Exact::of(&Array2::from_diag_elem(n, residual));
+        assert!(Exact::of(&m).plus(&shift).is_semidefinite(), "{m}: {residual}");
+    }
+    assert!(shown > 100, "only {shown} factorisations went through");
 }

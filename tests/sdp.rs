@@ -4,9 +4,10 @@
 
 #![allow(clippy::expect_used)] // a test that cannot read its data should stop there
 
+mod support;
+
 use std::path::{Path, PathBuf};
 
-use dashu::rational::RBig;
 use lipbound::numeric::rounding::exponent;
 use lipbound::numeric::sdp::{
     Multipliers, Objective, Problem, SdpBound, SdpError, bound, bound_until, certify, fast_bound,
@@ -14,6 +15,7 @@ use lipbound::numeric::sdp::{
 use lipbound::numeric::spectral::spectral_norm_up;
 use ndarray::{Array2, Axis, arr2};
 use rand::{Rng, SeedableRng};
+use support::oracle::{Dyadic, Exact};
 
 const RELU: (f64, f64) = (0.0, 1.0);
 
@@ -230,40 +232,8 @@ fn dead_networks_have_the_bound_zero() {
     assert_eq!(all_norms(&problem(weights, (0.0, 0.0))), [0.0; 3]);
 }
 
-fn exact(x: f64) -> RBig {
-    RBig::try_from(x).expect("finite")
-}
-
-fn power(e: i32) -> RBig {
-    RBig::from(2u8).pow(e.unsigned_abs() as isize)
-}
-
-/// Whether a symmetric rational matrix is positive semidefinite (exact elimination).
-fn is_semidefinite(mut m: Vec<Vec<RBig>>) -> bool {
-    let n = m.len();
-    for k in 0..n {
-        if m[k][k] < RBig::ZERO {
-            return false;
-        }
-        if m[k][k] == RBig::ZERO {
-            if (k + 1..n).any(|i| m[i][k] != RBig::ZERO) {
-                return false;
-            }
-            continue;
-        }
-        for i in k + 1..n {
-            let factor = &m[i][k] / &m[k][k];
-            let (above, below) = m.split_at_mut(i);
-            for (entry, pivot) in below[0].iter_mut().zip(&above[k]).skip(k + 1) {
-                *entry -= &factor * pivot;
-            }
-        }
-    }
-    true
-}
-
 /// The full matrix of the relaxation of an output row, from its definition, in exact arithmetic.
-fn exact_matrix(problem: &Problem, row: usize, z: &Multipliers) -> Vec<Vec<RBig>> {
+fn exact_matrix(problem: &Problem, row: usize, z: &Multipliers) -> Exact {
     let mut weights: Vec<Array2<f64>> = problem.weights().to_vec();
     let last = weights.len() - 1;
     weights[last] = weights[last].select(Axis(0), &[row]);
@@ -277,42 +247,45 @@ fn exact_matrix(problem: &Problem, row: usize, z: &Multipliers) -> Vec<Vec<RBig>
         })
         .collect();
     let n: usize = sizes.iter().sum();
-    let mut m = vec![vec![RBig::ZERO; n]; n];
-    m[0][0] = exact(z.gamma);
+    let mut m = vec![vec![Dyadic::ZERO; n]; n];
+    m[0][0] = Dyadic::of(z.gamma);
     for (j, &lambda) in z.lambda.iter().enumerate() {
         let at = starts[last + 1] + j;
-        m[at][at] = exact(lambda);
+        m[at][at] = Dyadic::of(lambda);
     }
     for (b, r) in (0..=last).rev().enumerate() {
         let w = &weights[r];
         let largest = w.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-        let shift = exponent(largest) + 1;
-        let scale = if shift >= 0 { RBig::ONE / power(shift) } else { power(shift) };
-        let half = RBig::ONE / RBig::from(2u8);
+        // The relaxation is of the map divided by a power of two.
+        let w = Exact::of(w).map(|_, x| x.scaled(-(exponent(largest) as isize + 1)));
         let (rows, columns) = (starts[b], starts[b + 1]);
-        for k in 0..w.ncols() {
+        for k in 0..sizes[b + 1] {
             let (t, sum, product) = if r > 0 {
                 let (alpha, beta) = problem.slopes()[r - 1][k];
-                let (alpha, beta) = (exact(alpha), exact(beta));
-                let t = exact(z.layers[r - 1][k]);
-                m[columns + k][columns + k] += t.clone();
-                (t, &alpha + &beta, &alpha * &beta)
+                let (alpha, beta) = (Dyadic::of(alpha), Dyadic::of(beta));
+                let t = Dyadic::of(z.layers[r - 1][k]);
+                add(&mut m[columns + k][columns + k], &t);
+                (t, alpha.plus(&beta), alpha.times(&beta))
             } else {
-                (RBig::ONE, RBig::ONE, RBig::ZERO)
+                (Dyadic::ONE, Dyadic::ONE, Dyadic::ZERO)
             };
-            for i in 0..w.nrows() {
-                let entry = exact(w[[i, k]]) * &scale;
-                let coupling = RBig::ZERO - &entry * &half * &t * &sum;
-                m[rows + i][columns + k] += coupling.clone();
-                m[columns + k][rows + i] += coupling;
-                for j in 0..w.nrows() {
-                    let other = exact(w[[j, k]]) * &scale;
-                    m[rows + i][rows + j] += &entry * &other * &t * &product;
+            for i in 0..sizes[b] {
+                let entry = &w.rows[i][k];
+                let coupling = entry.times(&t).times(&sum).scaled(-1).negated();
+                add(&mut m[rows + i][columns + k], &coupling);
+                add(&mut m[columns + k][rows + i], &coupling);
+                for j in 0..sizes[b] {
+                    let term = entry.times(&w.rows[j][k]).times(&t).times(&product);
+                    add(&mut m[rows + i][rows + j], &term);
                 }
             }
         }
     }
-    m
+    Exact { rows: m }
+}
+
+fn add(sum: &mut Dyadic, term: &Dyadic) {
+    *sum = sum.plus(term);
 }
 
 #[test]
@@ -321,7 +294,7 @@ fn certificates_hold_in_exact_arithmetic() {
         let problem = problem(random_weights(&[3, 4, 3, 2], seed), slope);
         for row in 0..2 {
             let z = bound(&problem, Objective::Row(row), &never).expect("a bound").multipliers;
-            assert!(is_semidefinite(exact_matrix(&problem, row, &z)), "{seed} {row}");
+            assert!(exact_matrix(&problem, row, &z).is_semidefinite(), "{seed} {row}");
         }
     }
 }

@@ -181,17 +181,13 @@ fn safe_radius(margin: f64, constant: f64) -> f64 {
 mod tests {
     use std::sync::Arc;
 
-    use dashu::rational::RBig;
     use ndarray::{arr1, arr2};
 
     use super::*;
     use crate::network::layers::dense::Dense;
     use crate::network::{Activation, Layer, Network};
+    use crate::numeric::exact;
     use crate::numeric::rounding::power_of_two;
-
-    fn exact(x: f64) -> RBig {
-        RBig::try_from(x).expect("a finite number is a rational")
-    }
 
     fn certified(layers: Vec<Arc<dyn Layer>>, norm: Norm, x: &[f64]) -> Certification {
         let network = Network::sequential("classes", vec![x.len()], layers).expect("shapes");

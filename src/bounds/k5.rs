@@ -118,11 +118,11 @@ pub fn apply_up(chain: &Chain, products: &impl Apply, start: Array2<f64>) -> Arr
 }
 
 /// A stage `s` with the block `R_s v_s` (and `R_0 = I`) that starts there.
-pub(super) type Cut = (usize, Array2<f64>);
+pub type Cut = (usize, Array2<f64>);
 
 /// What the error terms of the products (see [`super::products`]) add up to for a set of cut vectors.
 #[derive(Default)]
-pub(super) struct Errors {
+pub struct Errors {
     /// `sum over s of A_(t,s) R_s v_s`.
     absolute_product: Option<Array2<f64>>,
     /// `sum over s of B_(t,s) R_s v_s`; `None` while no map has a radius.
@@ -132,7 +132,7 @@ pub(super) struct Errors {
 impl Errors {
     /// Goes on to layer `t`, where `x = R_{t-1} v_{t-1}` joins:
     /// `a_t = M (|C| a_{t-1} + x)` and `b_t = M |C| b_{t-1} + radius (|C| a_{t-1} + x)`.
-    pub(super) fn extend(&mut self, chain: &Chain, t: usize, x: ArrayView2<'_, f64>) {
+    pub fn extend(&mut self, chain: &Chain, t: usize, x: ArrayView2<'_, f64>) {
         let map = &chain.maps()[t - 1];
         let slopes = t.checked_sub(2).map(|r| &chain.slopes()[r]);
         let mut joined = x.to_owned();
@@ -158,7 +158,7 @@ impl Errors {
 
     /// `relative a_t + b_t + absolute (sum of the entries of the cut vectors)`, after
     /// [`Errors::extend`] to layer `t`.
-    pub(super) fn total_up(&self, products: &impl Apply, t: usize, cuts: &[Cut]) -> Array2<f64> {
+    pub fn total_up(&self, products: &impl Apply, t: usize, cuts: &[Cut]) -> Array2<f64> {
         // The largest coefficient of this layer's products.
         let relative = cuts.iter().map(|(s, _)| products.error(t, *s).relative).fold(0.0, f64::max);
         let mut total = match (&self.absolute_product, &self.radius_product) {

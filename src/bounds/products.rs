@@ -375,7 +375,3 @@ pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
     // Shared entries are not copied.
     (1..=last).map(|t| (0..t).map(|s| columns[s][t - s - 1].clone()).collect()).collect()
 }
-
-#[cfg(test)]
-#[path = "products_tests.rs"]
-mod tests;

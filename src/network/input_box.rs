@@ -152,6 +152,7 @@ impl LoweredNetwork {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::exact;
 
     #[test]
     fn boxes_are_checked() {
@@ -165,7 +166,6 @@ mod tests {
     fn a_box_contains_what_it_is_made_of() {
         // 0.1 + 0.2 rounds up and 0.1 - 0.2 is inexact: both ends must lie outside.
         let b = InputBox::around(&[0.1, 0.0], 0.2).expect("a box");
-        let exact = |x: f64| dashu::rational::RBig::try_from(x).expect("finite");
         assert!(exact(b.sides()[0].hi) >= exact(0.1) + exact(0.2));
         assert!(exact(b.sides()[0].lo) <= exact(0.1) - exact(0.2));
         let [left, right] = b.halves(1).expect("halves");

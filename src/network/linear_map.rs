@@ -205,6 +205,7 @@ fn radius_norm_l2_up(r: &Matrix) -> f64 {
 mod tests {
     use super::*;
     use crate::numeric::Csr;
+    use crate::numeric::exact;
     use ndarray::arr2;
 
     #[test]
@@ -238,7 +239,6 @@ mod tests {
         let merged = LinearMap::new(Matrix::dense(a.clone()))
             .after(&LinearMap::new(Matrix::dense(b.clone())));
         let radius = merged.radius.clone().expect("inexact");
-        let exact = |x: f64| dashu::rational::RBig::try_from(x).expect("finite");
         let two = dashu::rational::RBig::from(2u8).pow(merged.exponent as isize);
         for i in 0..3 {
             for j in 0..2 {

@@ -329,13 +329,13 @@ fn scale_rows(x: ArrayView2<'_, f64>, factors: impl Iterator<Item = f64>) -> Arr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::exact;
     use ndarray::arr2;
 
     #[test]
     fn intervals_are_covered() {
         let d = Diagonal::new(vec![0.0, 0.01, 0.3, -0.1], vec![1.0, 1.0, 0.3, 1.1]);
         assert_eq!((d.centre()[0], d.radius()[0], d.radius()[2]), (0.5, 0.5, 0.0));
-        let exact = |x: f64| dashu::rational::RBig::try_from(x).expect("finite");
         for k in 0..4 {
             assert!(exact(d.centre()[k]) + exact(d.radius()[k]) >= exact(d.beta()[k]));
             assert!(exact(d.centre()[k]) - exact(d.radius()[k]) <= exact(d.alpha()[k]));

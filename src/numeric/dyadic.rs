@@ -175,13 +175,13 @@ pub fn dependency(vectors: &[&[IBig]], approximate: &[f64]) -> Option<Vec<IBig>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::exact;
     use proptest::prelude::{any, prop_assert, prop_assume, proptest};
 
     proptest! {
         #[test]
         fn sums_and_products_are_exact(a in any::<f64>(), b in any::<f64>()) {
             prop_assume!(a.is_finite() && b.is_finite());
-            let exact = |x: f64| dashu::rational::RBig::try_from(x).expect("finite");
             let value = |x: Dyadic| {
                 let two = dashu::rational::RBig::from(2u8);
                 let m = dashu::rational::RBig::from(x.mantissa);

@@ -57,3 +57,10 @@ impl std::fmt::Display for Norm {
         f.pad(self.id())
     }
 }
+
+/// A finite number as the rational that it is.
+#[cfg(test)]
+#[allow(clippy::expect_used)] // tests fail by panicking
+pub(crate) fn exact(x: f64) -> dashu::rational::RBig {
+    dashu::rational::RBig::try_from(x).expect("a finite number is a rational")
+}

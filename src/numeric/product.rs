@@ -215,12 +215,9 @@ pub fn row_abs_sums_up(a: ArrayView2<'_, f64>, grid: Grid) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::exact;
     use dashu::rational::RBig;
     use proptest::prelude::{prop_assert, proptest};
-
-    fn exact(x: f64) -> RBig {
-        RBig::try_from(x).expect("finite")
-    }
 
     fn matrix(rows: usize, columns: usize, seed: u64) -> Array2<f64> {
         use rand::{Rng, SeedableRng};

@@ -60,6 +60,7 @@ pub fn absolute_dot_up(x: &[f64], sizes: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::exact;
     use dashu::rational::RBig;
     use proptest::prelude::{prop_assert, proptest};
 
@@ -69,7 +70,6 @@ mod tests {
             a in proptest::collection::vec(-1e3f64..1e3, 0..40), scale in -300i32..300,
         ) {
             let b: Vec<f64> = a.iter().rev().map(|x| x * 10f64.powi(scale)).collect();
-            let exact = |x: f64| RBig::try_from(x).expect("finite");
             let product = |(x, y): (&f64, &f64)| exact(*x) * exact(*y);
             let sum = a.iter().zip(&b).map(product).fold(RBig::ZERO, |s, p| s + p);
             let upper = RoundedSum::of(&a, &b).upper();

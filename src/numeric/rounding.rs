@@ -193,12 +193,9 @@ pub fn sum_up(values: impl IntoIterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::exact;
     use dashu::rational::RBig;
     use proptest::prelude::{any, prop_assert, prop_assume, proptest};
-
-    fn exact(x: f64) -> RBig {
-        RBig::try_from(x).expect("a finite number is a rational")
-    }
 
     /// Valid and tight: `up` is not below the exact value, and the number before it is.
     fn is_least_upper(up: f64, value: &RBig) -> bool {

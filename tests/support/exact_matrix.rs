@@ -3,6 +3,7 @@
 use dashu::base::Signed;
 use dashu::integer::IBig;
 use lipbound::numeric::Norm;
+use ndarray::Array2;
 
 use super::dyadic::Dyadic;
 
@@ -39,6 +40,15 @@ impl Enclosure {
 }
 
 impl Exact {
+    pub fn of(matrix: &Array2<f64>) -> Exact {
+        let row = |row: ndarray::ArrayView1<'_, f64>| row.iter().map(|&x| Dyadic::of(x)).collect();
+        Exact { rows: matrix.outer_iter().map(row).collect() }
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = &Dyadic> {
+        self.rows.iter().flatten()
+    }
+
     pub fn multiply(&self, other: &Exact) -> Exact {
         let columns = other.rows[0].len();
         let entry = |row: &[Dyadic], j: usize| {
@@ -60,10 +70,17 @@ impl Exact {
     }
 
     pub fn plus(&self, other: &Exact) -> Exact {
-        let sum = |(a, b): (&Vec<Dyadic>, &Vec<Dyadic>)| {
-            a.iter().zip(b).map(|(x, y)| x.plus(y)).collect()
-        };
-        Exact { rows: self.rows.iter().zip(&other.rows).map(sum).collect() }
+        self.zip(other, Dyadic::plus)
+    }
+
+    pub fn minus(&self, other: &Exact) -> Exact {
+        self.zip(other, Dyadic::minus)
+    }
+
+    fn zip(&self, other: &Exact, f: impl Fn(&Dyadic, &Dyadic) -> Dyadic) -> Exact {
+        let row =
+            |(a, b): (&Vec<Dyadic>, &Vec<Dyadic>)| a.iter().zip(b).map(|(x, y)| f(x, y)).collect();
+        Exact { rows: self.rows.iter().zip(&other.rows).map(row).collect() }
     }
 
     pub fn transposed(&self) -> Exact {
@@ -92,7 +109,37 @@ impl Exact {
         let row = |(i, row): (usize, &Vec<Dyadic>)| -> Vec<Dyadic> {
             row.iter().enumerate().map(|(j, x)| entry(i, j, x)).collect()
         };
-        is_semidefinite(&gram.rows.iter().enumerate().map(row).collect::<Vec<_>>())
+        Exact { rows: gram.rows.iter().enumerate().map(row).collect() }.is_semidefinite()
+    }
+
+    /// Whether a symmetric matrix is positive semidefinite: all pivots of the elimination are at least 0, and
+    /// a pivot of 0 stands in a row of zeros. Bareiss' elimination keeps integers integers: what it divides by
+    /// is a divisor.
+    pub fn is_semidefinite(&self) -> bool {
+        let last = self.entries().filter_map(Dyadic::last_bit).min().unwrap_or(0);
+        let mut m: Vec<Vec<IBig>> =
+            self.rows.iter().map(|row| row.iter().map(|x| x.integer(last)).collect()).collect();
+        let mut divisor = IBig::ONE;
+        for k in 0..m.len() {
+            let pivots = m[k].clone();
+            if pivots[k].is_negative() {
+                return false;
+            }
+            if pivots[k].is_zero() {
+                if pivots[k..].iter().any(|x| !x.is_zero()) {
+                    return false;
+                }
+                continue;
+            }
+            for row in m.iter_mut().skip(k + 1) {
+                let first = row[k].clone();
+                for (x, pivot) in row.iter_mut().zip(&pivots).skip(k) {
+                    *x = (&*x * &pivots[k] - &first * pivot) / &divisor;
+                }
+            }
+            divisor = pivots[k].clone();
+        }
+        true
     }
 
     /// `A A^T` or `A^T A`, whichever is smaller.
@@ -143,34 +190,4 @@ fn product(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = b.len();
     let entry = |row: &Vec<f64>, j: usize| (0..n).map(|k| row[k] * b[k][j]).sum();
     a.iter().map(|row| (0..n).map(|j| entry(row, j)).collect()).collect()
-}
-
-/// Whether a symmetric matrix is positive semidefinite: all pivots of the elimination are at least 0, and
-/// a pivot of 0 stands in a row of zeros. Bareiss' elimination keeps integers integers: what it divides by
-/// is a divisor.
-fn is_semidefinite(matrix: &[Vec<Dyadic>]) -> bool {
-    let last = matrix.iter().flatten().filter_map(Dyadic::last_bit).min().unwrap_or(0);
-    let mut m: Vec<Vec<IBig>> =
-        matrix.iter().map(|row| row.iter().map(|x| x.integer(last)).collect()).collect();
-    let mut divisor = IBig::ONE;
-    for k in 0..m.len() {
-        let pivots = m[k].clone();
-        if pivots[k].is_negative() {
-            return false;
-        }
-        if pivots[k].is_zero() {
-            if pivots[k..].iter().any(|x| !x.is_zero()) {
-                return false;
-            }
-            continue;
-        }
-        for row in m.iter_mut().skip(k + 1) {
-            let first = row[k].clone();
-            for (x, pivot) in row.iter_mut().zip(&pivots).skip(k) {
-                *x = (&*x * &pivots[k] - &first * pivot) / &divisor;
-            }
-        }
-        divisor = pivots[k].clone();
-    }
-    true
 }

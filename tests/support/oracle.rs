@@ -43,9 +43,7 @@ impl Oracle {
         let map = |r: usize| {
             let map = &chain.maps()[r];
             assert!(map.radius.is_none());
-            let entry = |&x: &f64| Dyadic::of(x).scaled(map.exponent as isize);
-            let dense = map.matrix.to_dense();
-            Exact { rows: dense.outer_iter().map(|row| row.iter().map(entry).collect()).collect() }
+            Exact::of(&map.matrix.to_dense()).map(|_, x| x.scaled(map.exponent as isize))
         };
         Oracle::of((0..=chain.depth()).map(map).collect(), chain)
     }
@@ -53,12 +51,11 @@ impl Oracle {
     /// The oracle of the slopes of a chain for maps with exactly these entries.
     pub fn with_weights(chain: &Chain, weights: &[Array2<f64>]) -> Oracle {
         assert_eq!(chain.depth() + 1, weights.len());
-        let row = |row: ndarray::ArrayView1<'_, f64>| row.iter().map(|&x| Dyadic::of(x)).collect();
-        let map = |w: &Array2<f64>| Exact { rows: w.outer_iter().map(row).collect() };
-        Oracle::of(weights.iter().map(map).collect(), chain)
+        Oracle::of(weights.iter().map(Exact::of).collect(), chain)
     }
 
-    fn of(maps: Vec<Exact>, chain: &Chain) -> Oracle {
+    /// The oracle of the slopes of a chain for these maps.
+    pub fn of(maps: Vec<Exact>, chain: &Chain) -> Oracle {
         let slopes = intervals(chain);
         Oracle { maps, slopes, absolute_products: OnceCell::new(), vertices: OnceCell::new() }
     }
@@ -68,7 +65,7 @@ impl Oracle {
     }
 
     /// `W_{t-1} C_{t-1} ... C_{s+1} W_s`.
-    fn product(&self, t: usize, s: usize) -> Exact {
+    pub fn product(&self, t: usize, s: usize) -> Exact {
         (s + 1..t).fold(self.maps[s].clone(), |p, r| {
             self.maps[r].multiply(&p.map(|i, x| self.slopes[r - 1][i].centre.times(x)))
         })

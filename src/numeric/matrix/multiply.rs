@@ -96,11 +96,6 @@ impl Matrix {
             return self.multiply(other);
         }
         let error = self.dot_error(other.grid);
-        if let (Entries::Dense(a), Entries::Dense(b)) = (&self.entries, &other.entries) {
-            let mut product = product::multiply(a.view(), b.view());
-            product.mapv_inplace(|x| error.raise(x));
-            return Matrix::dense(product);
-        }
         self.multiply(other).map_entries(|x| error.raise(x))
     }
 

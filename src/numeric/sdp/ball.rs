@@ -196,13 +196,10 @@ pub(super) fn sum(a: f64, b: f64) -> Enclosure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::exact;
     use dashu::rational::RBig;
     use proptest::prelude::{prop_assert, proptest};
     use rand::{Rng, SeedableRng};
-
-    fn exact(x: f64) -> RBig {
-        RBig::try_from(x).expect("finite")
-    }
 
     /// Whether `|value - mid| <= rad`.
     fn encloses(ball: &Ball, at: [usize; 2], value: &RBig) -> bool {

@@ -1,0 +1,129 @@
+//! Products of a chain, their errors and what K4 and K5 make of them, one by one against exact arithmetic. In a
+//! whole bound the slack of the other error terms hides one that is missing; here it does not.
+#![allow(clippy::expect_used)] // tests fail by panicking
+
+mod support;
+
+use lipbound::bounds::k5::{Cut, Errors};
+use lipbound::bounds::products::{Products, magnitudes_up};
+use lipbound::network::{Chain, Diagonal, LinearMap, Slopes};
+use lipbound::numeric::Matrix;
+use ndarray::Array2;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use support::oracle::{Dyadic, Exact, Oracle};
+
+/// A chain with what exact arithmetic makes of it: of its maps, of their absolute values, and of these with
+/// their radii.
+struct Case {
+    chain: Chain,
+    maps: [Oracle; 3],
+    rng: ChaCha8Rng,
+}
+
+impl Case {
+    /// Three hidden layers, slopes with all their bits, and a map with a radius far above the rounding errors.
+    fn new(seed: u64) -> Case {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let weights: Vec<Array2<f64>> =
+            [(4, 3), (5, 4), (4, 5), (3, 4)].map(|shape| matrix(shape, &mut rng)).into();
+        let radius = matrix(weights[2].dim(), &mut rng).mapv(|x| 1e-9 * x.abs());
+        let map = |(k, w): (usize, &Array2<f64>)| {
+            let radius = (k == 2).then(|| Matrix::dense(radius.clone()));
+            LinearMap::with_radius(Matrix::dense(w.clone()), radius)
+        };
+        // A point, of which the centre is not rounded.
+        let slopes = weights[..3].iter().map(|w| {
+            let points = vec![0.55; w.nrows()];
+            Slopes::Componentwise(Diagonal::new(points.clone(), points))
+        });
+        let chain = Chain::new(weights.iter().enumerate().map(map).collect(), slopes.collect());
+        // As the chain holds them: products leave its powers of two out.
+        let exact = |m: &Matrix| Exact::of(&m.to_dense());
+        let values: Vec<Exact> = chain.maps().iter().map(|map| exact(&map.matrix)).collect();
+        let sizes: Vec<Exact> = values.iter().map(Exact::abs).collect();
+        let magnitudes = chain.maps().iter().zip(&sizes).map(|(map, size)| {
+            map.radius.as_ref().map_or(size.clone(), |radius| size.plus(&exact(radius)))
+        });
+        let maps = [values, sizes.clone(), magnitudes.collect()];
+        Case { maps: maps.map(|maps| Oracle::of(maps, &chain)), chain, rng }
+    }
+
+    /// `W~_(t,s)`, `A_(t,s)` and `B_(t,s)` of the module [`products`](lipbound::bounds::products).
+    fn definition(&self, t: usize, s: usize) -> [Exact; 3] {
+        let [w, sizes, a] = self.maps.each_ref().map(|oracle| oracle.product(t, s));
+        let b = a.minus(&sizes);
+        [w, a, b]
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        (1..=self.chain.depth() + 1).flat_map(|t| (0..t).map(move |s| (t, s)))
+    }
+}
+
+fn matrix((rows, columns): (usize, usize), rng: &mut ChaCha8Rng) -> Array2<f64> {
+    Array2::from_shape_fn((rows, columns), |_| rng.random_range(-1.0..1.0))
+}
+
+fn at_most(a: &Exact, b: &Exact) -> bool {
+    a.entries().zip(b.entries()).all(|(a, b)| a <= b)
+}
+
+/// `factor a + constant`, entry by entry.
+fn affine(a: &Exact, factor: f64, constant: f64) -> Exact {
+    a.map(|_, x| x.times(&Dyadic::of(factor)).plus(&Dyadic::of(constant)))
+}
+
+#[test]
+fn errors_of_products_cover_what_was_rounded() {
+    let mut below = 0;
+    for case in (0..20).map(Case::new) {
+        let products = Products::new(&case.chain);
+        for (t, s) in case.pairs() {
+            let [w, a, _] = case.definition(t, s);
+            let product = products.get(t, s);
+            let computed = Exact::of(&product.value.to_dense());
+            let bound = affine(&a, product.error.relative, product.error.absolute);
+            assert!(at_most(&w.minus(&computed).abs(), &bound), "({t}, {s})");
+            let sizes = (w.abs(), computed.abs());
+            below += sizes.0.entries().zip(sizes.1.entries()).filter(|(w, p)| p < w).count();
+        }
+    }
+    // The products that a magnitude without an error would not cover.
+    assert!(below > 500, "only {below} were rounded down");
+}
+
+#[test]
+fn magnitudes_are_not_below_the_exact_products() {
+    for case in (0..20).map(Case::new) {
+        let magnitudes = magnitudes_up(&case.chain, &Products::new(&case.chain));
+        for (t, s) in case.pairs() {
+            let [w, _, b] = case.definition(t, s);
+            let q = Exact::of(&magnitudes[t - 1][s].to_dense());
+            assert!(at_most(&w.abs().plus(&b), &q), "({t}, {s})");
+        }
+    }
+}
+
+#[test]
+fn the_errors_of_k5_are_those_of_its_products() {
+    for mut case in (0..20).map(Case::new) {
+        let products = Products::new(&case.chain);
+        let mut errors = Errors::default();
+        let mut cuts: Vec<Cut> = Vec::new();
+        for t in 1..=case.chain.depth() + 1 {
+            // Any nonnegative columns in the place of R_s v_s.
+            let n = case.chain.maps()[t - 1].columns();
+            cuts.push((t - 1, matrix((n, 2), &mut case.rng).mapv(f64::abs)));
+            errors.extend(&case.chain, t, cuts[t - 1].1.view());
+            let total = Exact::of(&errors.total_up(&products, t, &cuts));
+            // sum over s of (relative A + absolute + B) R_s v_s.
+            let parts = cuts.iter().map(|(s, x)| {
+                let ([_, a, b], error) = (case.definition(t, *s), products.get(t, *s).error);
+                affine(&a, error.relative, error.absolute).plus(&b).multiply(&Exact::of(x))
+            });
+            let expected = parts.reduce(|a, b| a.plus(&b)).expect("a cut");
+            assert!(at_most(&expected, &total), "layer {t}");
+        }
+    }
+}
