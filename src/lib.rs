@@ -32,3 +32,9 @@ pub mod io;
 pub mod network;
 pub mod numeric;
 pub mod report;
+
+#[cfg(test)]
+extern crate self as lipbound;
+#[cfg(test)]
+#[path = "../tests/campaign/coarse.rs"]
+mod coarse_campaign;

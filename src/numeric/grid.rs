@@ -117,6 +117,10 @@ impl Grid {
     /// Whether dot products of `terms` products of a number of `self` and one of `other` are
     /// computed without any rounding error, in every order of summation, fused or not.
     pub fn exact_products(self, other: Grid, terms: usize) -> bool {
+        #[cfg(test)]
+        if super::rounding::coarse::sums_are_wrong() {
+            return false;
+        }
         if self.step == i32::MAX || other.step == i32::MAX {
             return true;
         }

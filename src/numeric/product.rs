@@ -107,6 +107,18 @@ pub fn multiply_into(
     } else {
         blocks.into_par_iter().enumerate().for_each(|(i, rows)| block(i, rows));
     }
+    #[cfg(test)]
+    spoil(out, a.view(), b.view());
+}
+
+/// Gives every entry of a product nearly the largest error that it may have, where tests ask for that.
+#[cfg(test)]
+fn spoil(mut out: ArrayViewMut2<'_, f64>, a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) {
+    use super::rounding::coarse;
+    if coarse::sums_are_wrong() {
+        let sizes = a.mapv(f64::abs).dot(&b.mapv(f64::abs));
+        out.zip_mut_with(&sizes, |x, &size| *x = coarse::wrong_sum(*x, size, a.ncols()));
+    }
 }
 
 /// The same matrix in one of the two layouts that faer reads without a copy.

@@ -33,11 +33,14 @@ impl RoundedSum {
             sums[k] += term;
             sizes[k] += term.abs();
         }
-        RoundedSum {
-            sum: sums.iter().sum(),
-            absolute: sizes.iter().sum(),
-            terms: LANES * a.len() + a_rest.len(),
-        }
+        let (sum, absolute) = (sums.iter().sum::<f64>(), sizes.iter().sum::<f64>());
+        let terms = LANES * a.len() + a_rest.len();
+        #[cfg(test)]
+        let (sum, absolute) = {
+            use super::rounding::coarse::wrong_sum;
+            (wrong_sum(sum, absolute, terms), wrong_sum(absolute, absolute, terms))
+        };
+        RoundedSum { sum, absolute, terms }
     }
 
     /// An upper bound of the exact sum.

@@ -3,6 +3,10 @@
 //! The processor rounds to nearest; the sign of the rounding error is then recovered without error
 //! (`TwoSum` of Knuth, a fused multiply-add for products, quotients and roots), so that a result
 //! is moved by one unit in the last place only where it is inexact. An exact result stays exact.
+//!
+//! Tests can make all of this coarse (the module `coarse`): directed operations keep a few bits, or the unit
+//! roundoff is large and products are as wrong as it allows. A direction that is wrong or a term that is
+//! missing is then an error of some percent, which the other terms do not hide.
 
 /// The unit roundoff of `f64`, `u = 2^-53`: rounding to nearest has a relative error of at most `u`.
 pub const UNIT_ROUNDOFF: f64 = f64::EPSILON / 2.0;
@@ -16,13 +20,30 @@ const RESIDUAL_SAFE: f64 = f64::MIN_POSITIVE / UNIT_ROUNDOFF;
 /// `gamma_n = n u / (1 - n u)`, rounded up (Higham, "Accuracy and Stability of Numerical
 /// Algorithms", 2nd ed., section 3.1). `+inf` when `n u >= 1/2`.
 pub fn gamma(n: usize) -> f64 {
-    let nu = n as f64 * UNIT_ROUNDOFF;
+    let nu = n as f64 * unit_roundoff();
     if nu < 0.5 {
         // Relative error of the two operations: below 3u < 4 EPSILON / 2.
         nu / (1.0 - nu) * (1.0 + 4.0 * f64::EPSILON)
     } else {
         f64::INFINITY
     }
+}
+
+#[cfg(test)]
+pub(crate) use coarse::{round_up as kept, unit_roundoff};
+
+/// A result of a directed operation: it keeps all its bits.
+#[cfg(not(test))]
+#[inline]
+fn kept(x: f64) -> f64 {
+    x
+}
+
+/// The unit roundoff of sums of products.
+#[cfg(not(test))]
+#[inline]
+pub fn unit_roundoff() -> f64 {
+    UNIT_ROUNDOFF
 }
 
 /// `x`, with NaN replaced by `+inf`: the form in which an upper bound may be compared.
@@ -50,7 +71,7 @@ fn sum_error(a: f64, b: f64, s: f64) -> f64 {
 pub fn add_up(a: f64, b: f64) -> f64 {
     let s = a + b;
     let e = sum_error(a, b, s);
-    if e > 0.0 || e.is_nan() { upper(s.next_up()) } else { upper(s) }
+    kept(if e > 0.0 || e.is_nan() { upper(s.next_up()) } else { upper(s) })
 }
 
 /// A lower bound of `a + b`; exact where `a + b` is a floating-point number.
@@ -77,7 +98,7 @@ pub fn mul_up(a: f64, b: f64) -> f64 {
     if p.abs() < RESIDUAL_SAFE {
         return upper(p.next_up());
     }
-    if a.mul_add(b, -p) > 0.0 { upper(p.next_up()) } else { upper(p) }
+    kept(if a.mul_add(b, -p) > 0.0 { upper(p.next_up()) } else { upper(p) })
 }
 
 /// A lower bound of `a * b`; exact where `a * b` is a floating-point number that is not tiny.
@@ -97,7 +118,7 @@ pub fn div_up(a: f64, b: f64) -> f64 {
     }
     let r = (-q).mul_add(b, a);
     let low = if b > 0.0 { r > 0.0 } else { r < 0.0 };
-    if low || r.is_nan() { upper(q.next_up()) } else { q }
+    kept(if low || r.is_nan() { upper(q.next_up()) } else { q })
 }
 
 /// A lower bound of `a / b`; exact where the quotient is a floating-point number that is not tiny.
@@ -115,7 +136,7 @@ pub fn sqrt_up(x: f64) -> f64 {
         return 0.0;
     }
     let r = x.sqrt();
-    if x < RESIDUAL_SAFE || (-r).mul_add(r, x) > 0.0 { upper(r.next_up()) } else { r }
+    kept(if x < RESIDUAL_SAFE || (-r).mul_add(r, x) > 0.0 { upper(r.next_up()) } else { r })
 }
 
 /// A lower bound of the square root of `x`; 0 for a negative `x`.
@@ -124,7 +145,8 @@ pub fn sqrt_down(x: f64) -> f64 {
         return 0.0;
     }
     let r = x.sqrt();
-    if x < RESIDUAL_SAFE || (-r).mul_add(r, x) < 0.0 { r.next_down().max(0.0) } else { r }
+    let low = x < RESIDUAL_SAFE || (-r).mul_add(r, x) < 0.0;
+    -kept(if low { -r.next_down().max(0.0) } else { -r })
 }
 
 /// `2^e`, exactly, for `-1074 <= e <= 1023`; 0 below and `+inf` above.
@@ -188,6 +210,70 @@ pub fn exponent(x: f64) -> i32 {
 /// An upper bound of the exact sum of nonnegative numbers, exact where every partial sum is.
 pub fn sum_up(values: impl IntoIterator<Item = f64>) -> f64 {
     values.into_iter().fold(0.0, add_up)
+}
+
+/// Arithmetic with errors of some percent.
+#[cfg(test)]
+pub(crate) mod coarse {
+    use super::{UNIT_ROUNDOFF, gamma};
+    use std::cell::Cell;
+
+    thread_local! {
+        static BITS: Cell<u32> = const { Cell::new(f64::MANTISSA_DIGITS) };
+        static UNIT: Cell<f64> = const { Cell::new(UNIT_ROUNDOFF) };
+    }
+
+    /// What `f` computes with results of directed operations rounded once more, in the same direction,
+    /// to so many bits.
+    pub fn with_bits<T: Send>(bits: u32, f: impl FnOnce() -> T + Send) -> T {
+        with(bits, UNIT_ROUNDOFF, f)
+    }
+
+    /// What `f` computes with so large a unit roundoff, where sums of products have the largest error
+    /// that it allows.
+    pub fn with_unit_roundoff<T: Send>(unit: f64, f: impl FnOnce() -> T + Send) -> T {
+        with(f64::MANTISSA_DIGITS, unit, f)
+    }
+
+    fn with<T: Send>(bits: u32, unit: f64, f: impl FnOnce() -> T + Send) -> T {
+        let pool = rayon::ThreadPoolBuilder::new().start_handler(move |_| {
+            BITS.set(bits);
+            UNIT.set(unit);
+        });
+        pool.build().expect("threads").install(f)
+    }
+
+    pub fn unit_roundoff() -> f64 {
+        UNIT.get()
+    }
+
+    pub fn sums_are_wrong() -> bool {
+        UNIT.get() > UNIT_ROUNDOFF
+    }
+
+    /// A sum of so many products, moved towards zero by nearly the error that it may have; `absolute` is the
+    /// sum of the absolute values of the products.
+    pub fn wrong_sum(sum: f64, absolute: f64, terms: usize) -> f64 {
+        if sums_are_wrong() {
+            sum - sum.signum() * 0.999 * gamma(terms).min(1.0) * absolute
+        } else {
+            sum
+        }
+    }
+
+    /// The least number of so many bits that is not below `x`.
+    pub fn round_up(x: f64) -> f64 {
+        let dropped = (1u64 << (f64::MANTISSA_DIGITS - BITS.get())) - 1;
+        let truncated = f64::from_bits(x.to_bits() & !dropped);
+        if !x.is_finite() || truncated == x {
+            x
+        } else if x < 0.0 {
+            truncated
+        } else {
+            // A carry goes into the exponent; beyond the largest number it makes an infinity.
+            f64::from_bits((x.to_bits() | dropped) + 1)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -274,6 +360,16 @@ mod tests {
             assert!(exact(gamma(n)) <= value * exact(1.0 + 8.0 * f64::EPSILON), "{n}");
         }
         assert_eq!(gamma(1 << 52), f64::INFINITY);
+    }
+
+    #[test]
+    fn a_few_bits_are_kept_in_the_same_direction() {
+        let few = |x: f64, y: f64| coarse::with_bits(3, || (add_up(x, y), add_down(x, y)));
+        assert_eq!(few(8.0, 1.0), (10.0, 8.0));
+        assert_eq!(few(-8.0, -1.0), (-8.0, -10.0));
+        assert_eq!(few(15.0, 0.5), (16.0, 14.0));
+        assert_eq!(few(6.0, 0.0), (6.0, 6.0));
+        assert_eq!(coarse::with_bits(3, || (sqrt_up(9.0), sqrt_down(81.0))), (3.0, 8.0));
     }
 
     #[test]

@@ -9,13 +9,9 @@ use lipbound::numeric::rounding::scale_down;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::support::adversarial::Case;
-use crate::support::oracle::{Dyadic, Enclosure, Exact, Oracle};
-use crate::tally::Tally;
-
-/// The excess over the definition that is promised for networks of this size with ordinary weights: the
-/// searches for K and L stop at that, and rounding adds far less.
-const TIGHT: f64 = 1e-9;
+use super::support::adversarial::Case;
+use super::support::oracle::{Dyadic, Enclosure, Exact, Oracle};
+use super::tally::Tally;
 
 /// The name of the search for K, which [`K`](lipbound::bounds::k::K) replaces by enumeration where
 /// networks are this small.
@@ -29,6 +25,8 @@ struct Facts<'a> {
     k: Enclosure,
     /// Jacobians at points where the network is differentiable.
     jacobians: &'a [Exact],
+    /// The excess over its definition that a bound may have where weights are ordinary.
+    tight: f64,
 }
 
 /// What a bound said.
@@ -38,9 +36,9 @@ struct Said {
     upper: f64,
 }
 
-/// Compares all bounds of a network.
-pub fn check(case: &Case) -> Tally {
-    let options = Options { samples: 20, node_limit: 5000, ..Options::default() };
+/// Compares all bounds of a network; with ordinary weights they may exceed their definitions by `tight`.
+pub fn check(case: &Case, tight: f64, node_limit: usize) -> Tally {
+    let options = Options { samples: 20, node_limit, ..Options::default() };
     let problem = Problem::new(case.lowered.clone(), options);
     let oracle = Oracle::with_weights(problem.chain(), &case.weights);
     let mut tally = Tally { networks: 1, extreme: usize::from(case.extreme), ..Tally::default() };
@@ -48,7 +46,7 @@ pub fn check(case: &Case) -> Tally {
     let lowers = case.slopes.is_none().then(|| lower_bounds(&problem, &Norm::ALL));
     for (index, norm) in Norm::ALL.into_iter().enumerate() {
         let k = oracle.bound("k", norm).expect("K has a definition");
-        let facts = Facts { case, oracle: &oracle, norm, k, jacobians: &jacobians };
+        let facts = Facts { case, oracle: &oracle, norm, k, jacobians: &jacobians, tight };
         if let Some(lowers) = &lowers {
             facts.check_lower("lower bound of L", lowers[index], &mut tally);
         }
@@ -91,7 +89,7 @@ impl Facts<'_> {
         }
         if upper == f64::INFINITY {
             tally.infinite += 1;
-            if !self.case.extreme {
+            if !self.case.extreme && self.tight.is_finite() {
                 self.violation(id, upper, "comes from ordinary numbers", tally);
             }
             return;
@@ -123,7 +121,7 @@ impl Facts<'_> {
         }
         match distance(exact, &truth.lower) {
             Some(distance) => {
-                if !extreme && distance > TIGHT {
+                if !extreme && distance > self.tight {
                     self.violation(id, upper, "is not tight", tally);
                 }
                 tally.excess.entry((id, extreme)).or_default().push(distance);

@@ -99,6 +99,19 @@ impl Case {
         Case::drawn(seed, Weights::Integers(bits), false, widths, dyadic_activation, rng)
     }
 
+    /// A network of small integers or eighths, of which many sums and products have few bits.
+    pub fn of_few_bits(seed: u64) -> Case {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x6665_775f_6269_7473);
+        let rng = &mut rng;
+        let widths = widths(rng);
+        let kind = match rng.random_range(0..4) {
+            0 => Weights::Signs,
+            1 => Weights::Eighths,
+            _ => Weights::Integers(rng.random_range(1..=4)),
+        };
+        Case::drawn(seed, kind, false, widths, dyadic_activation, rng)
+    }
+
     fn drawn(
         seed: u64,
         kind: Weights,
