@@ -223,19 +223,10 @@ pub(crate) mod coarse {
         static UNIT: Cell<f64> = const { Cell::new(UNIT_ROUNDOFF) };
     }
 
-    /// What `f` computes with results of directed operations rounded once more, in the same direction,
-    /// to so many bits.
-    pub fn with_bits<T: Send>(bits: u32, f: impl FnOnce() -> T + Send) -> T {
-        with(bits, UNIT_ROUNDOFF, f)
-    }
-
-    /// What `f` computes with so large a unit roundoff, where sums of products have the largest error
-    /// that it allows.
-    pub fn with_unit_roundoff<T: Send>(unit: f64, f: impl FnOnce() -> T + Send) -> T {
-        with(f64::MANTISSA_DIGITS, unit, f)
-    }
-
-    fn with<T: Send>(bits: u32, unit: f64, f: impl FnOnce() -> T + Send) -> T {
+    /// What `f` computes where results of directed operations are rounded once more, in the same direction, to so
+    /// many bits, and with a unit roundoff for sums of products: where it is larger than the real one, sums
+    /// have the largest error that it allows.
+    pub fn with<T: Send>(bits: u32, unit: f64, f: impl FnOnce() -> T + Send) -> T {
         let pool = rayon::ThreadPoolBuilder::new().start_handler(move |_| {
             BITS.set(bits);
             UNIT.set(unit);
@@ -364,12 +355,13 @@ mod tests {
 
     #[test]
     fn a_few_bits_are_kept_in_the_same_direction() {
-        let few = |x: f64, y: f64| coarse::with_bits(3, || (add_up(x, y), add_down(x, y)));
+        let few =
+            |x: f64, y: f64| coarse::with(3, UNIT_ROUNDOFF, || (add_up(x, y), add_down(x, y)));
         assert_eq!(few(8.0, 1.0), (10.0, 8.0));
         assert_eq!(few(-8.0, -1.0), (-8.0, -10.0));
         assert_eq!(few(15.0, 0.5), (16.0, 14.0));
         assert_eq!(few(6.0, 0.0), (6.0, 6.0));
-        assert_eq!(coarse::with_bits(3, || (sqrt_up(9.0), sqrt_down(81.0))), (3.0, 8.0));
+        assert_eq!(coarse::with(3, UNIT_ROUNDOFF, || (sqrt_up(9.0), sqrt_down(81.0))), (3.0, 8.0));
     }
 
     #[test]

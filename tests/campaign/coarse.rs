@@ -13,40 +13,39 @@ mod check;
 mod support;
 mod tally;
 
-use crate::numeric::rounding::coarse;
+use lipbound::network::layers::conv::{Conv, Geometry};
+use lipbound::network::layers::window::PerAxis;
+use lipbound::network::layers::{Layer, Lowered};
+use lipbound::numeric::{Matrix, Norm};
+use ndarray::{ArrayD, IxDyn};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+
+use crate::numeric::rounding::{UNIT_ROUNDOFF, coarse};
 use support::adversarial::Case;
+use support::dyadic::Dyadic;
+use support::exact_matrix::Exact;
 use tally::Tally;
 
-/// A few seconds for each number of bits.
+/// A few seconds for each arithmetic.
 const CASES: u64 = 100;
+
+/// The number of convolutions.
+const NORMS: u64 = 30;
 
 /// The searches do not come far with such numbers.
 const NODES: usize = 20;
 
-#[test]
-fn bounds_hold_with_directed_operations_of_two_bits() {
-    coarse::with_bits(2, run);
-}
+/// The bits of directed operations and the unit roundoff.
+const ARITHMETICS: [(u32, f64); 5] =
+    [(2, UNIT_ROUNDOFF), (4, UNIT_ROUNDOFF), (53, 1e-2), (4, 1e-2), (7, 1e-6)];
 
 #[test]
-fn bounds_hold_with_directed_operations_of_four_bits() {
-    coarse::with_bits(4, run);
-}
-
-#[test]
-fn bounds_hold_with_directed_operations_of_seven_bits() {
-    coarse::with_bits(7, run);
-}
-
-#[test]
-fn bounds_hold_with_products_that_are_wrong_by_a_hundredth() {
-    coarse::with_unit_roundoff(0.01, run);
-}
-
-#[test]
-fn bounds_hold_with_products_that_are_wrong_by_a_millionth() {
-    coarse::with_unit_roundoff(1e-6, run);
+fn bounds_hold_with_coarse_arithmetic() {
+    for (bits, unit) in ARITHMETICS {
+        coarse::with(bits, unit, run);
+    }
 }
 
 fn run() {
@@ -63,4 +62,59 @@ fn run() {
         (first..first + count).into_par_iter().map(one).reduce(Tally::default, Tally::joined);
     println!("{}", tally.report(start.elapsed()));
     assert!(tally.violations.is_empty(), "{}", tally.complaint());
+}
+
+#[test]
+fn norms_of_convolutions_hold() {
+    for (bits, unit) in ARITHMETICS {
+        // With products of forty terms, a hundredth for each is too much.
+        coarse::with(bits, unit.min(1e-4), norms_of_convolutions);
+    }
+}
+
+/// The norms of convolutions, which are found from their kernels, of their transposes and of the same matrices
+/// written out, against those of exact matrices.
+fn norms_of_convolutions() {
+    (0..NORMS).into_par_iter().for_each(|seed| {
+        let (matrix, what) = convolution(seed);
+        let exact = Exact::of(&matrix.to_dense());
+        let written = Matrix::dense(matrix.to_dense());
+        let pairs =
+            [(&matrix, &exact), (&written, &exact), (&matrix.transposed(), &exact.transposed())];
+        for (matrix, exact) in pairs {
+            let sum = |up: f64, norm: Norm| Dyadic::of(up) >= exact.norm(norm).lower;
+            assert!(sum(matrix.norm_l1_up(), Norm::L1), "l1 of {what}");
+            assert!(sum(matrix.norm_linf_up(), Norm::Linf), "linf of {what}");
+            let l2 = matrix.norm_l2_up();
+            assert!(l2.is_finite() && exact.spectral_norm_at_most(&Dyadic::of(l2)), "l2 of {what}");
+        }
+    });
+}
+
+/// A small random convolution of any kind, its entries small integers or random numbers.
+fn convolution(seed: u64) -> (Matrix, String) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let rng = &mut rng;
+    let geometry = Geometry {
+        stride: Some(PerAxis::All(rng.random_range(1..=2))),
+        padding: Some(PerAxis::All(rng.random_range(0..=2))),
+        dilation: Some(PerAxis::All(rng.random_range(1..=2))),
+        groups: rng.random_range(1..=2),
+    };
+    let (rows, columns) = (rng.random_range(1..=3), rng.random_range(1..=2));
+    let kernel =
+        [geometry.groups * rows, columns, rng.random_range(1..=3), rng.random_range(1..=3)];
+    let input = [geometry.groups * columns, rng.random_range(5..=6), rng.random_range(5..=6)];
+    let most = rng.random_range(0..4);
+    let entry = || match most {
+        0 => rng.random_range(-1.0..1.0),
+        most => f64::from(rng.random_range(-most..=most)),
+    };
+    let weight = ArrayD::from_shape_simple_fn(IxDyn(&kernel), entry);
+    let what = format!("seed {seed}, {geometry:?}, input {input:?}, weight {weight:?}");
+    let conv = Conv::new(2, weight, None, &geometry).expect("a kernel");
+    match conv.lower(&[input.to_vec()]).expect("shapes fit") {
+        Lowered::Affine(map) => (map.linear.matrix, what),
+        _ => unreachable!("a convolution is affine"),
+    }
 }

@@ -4,7 +4,7 @@
     run.py build FOLDER               copies the sources, drops what does not compile, builds the tests
     run.py record FOLDER [PATTERN]    which mutants each test reaches (of the tests whose names match)
     run.py mutants FOLDER [SECONDS]   runs each mutant's tests, nearest and fastest first, up to so many seconds
-    run.py table FOLDER               counts for each file, and the survivors
+    run.py table FOLDER               counts for each file, and the survivors that justified.txt does not explain
 
 FOLDER is made and holds all that is written. A run that is interrupted goes on where it was: mutants that were
 killed are not run again, the others with those tests only that are new. MUTANTS, TESTS and JOBS in the environment:
@@ -31,7 +31,7 @@ SOURCE = HERE.parent.parent
 MEMORY = 6 << 30
 # Integration tests about numbers; the others are about files, commands and documents.
 TESTS = ("campaign check compare conv_norm conv_parts exact gradient layers ode orders paper parts pools "
-         "products references region robust scale sdp sdp_cli sdp_warm search streamed").split()
+         "products references region robust sdp sdp_cli sdp_warm search streamed").split()
 
 
 def load(path, default):
@@ -214,21 +214,31 @@ def run_mutants(folder, most=5.0):
                 print(f"{count} of {len(waiting)}, {time.monotonic() - begin:.0f} s", flush=True)
 
 
+def justifications():
+    """Pairs of a pattern of keys and the reason why no test has to notice such a mutant."""
+    lines = (HERE / "justified.txt").read_text().splitlines()
+    pairs = [line.split("  ", 1) for line in lines if line and not line.startswith("#")]
+    return [(re.compile(pattern), reason.strip()) for pattern, reason in pairs]
+
+
 def table(folder):
-    unviable, results = set(load(folder / "unviable.json", [])), results_of(folder)
-    rows, survivors = collections.defaultdict(lambda: [0] * 3), []
+    unviable, results, reasons = set(load(folder / "unviable.json", [])), results_of(folder), justifications()
+    rows, survivors = collections.defaultdict(lambda: [0] * 5), []
     for mutant in load(folder / "mutants.json", []):
         result = results.get(mutant["key"])
-        if mutant["key"] in unviable or not result:
+        if mutant["key"] in unviable:
             continue
         row = rows[mutant["file"]]
         row[0] += 1
-        row[1] += bool(result["killed"])
-        row[2] += not result["killed"] and not result["tests"]
-        if not result["killed"]:
+        if not result:
+            continue
+        justified = any(pattern.search(mutant["key"]) for pattern, _ in reasons)
+        row[1] += 1
+        row[2 if result["killed"] else 3 if justified else 4] += 1
+        if not result["killed"] and not justified:
             survivors.append((mutant, result))
-    print("| file | mutants | killed | run by no test |")
-    print("| --- | ---: | ---: | ---: |")
+    print("| file | mutants | run | noticed | justified | left |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for file, row in [*rows.items(), ("all", [sum(column) for column in zip(*rows.values())])]:
         print(f"| {file} | " + " | ".join(map(str, row)) + " |")
     for mutant, result in survivors:
