@@ -33,6 +33,7 @@ pub mod network;
 pub mod numeric;
 pub mod report;
 
+// A campaign of tests/ as a unit test; its files name the crate as integration tests do.
 #[cfg(test)]
 extern crate self as lipbound;
 #[cfg(test)]

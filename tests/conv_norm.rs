@@ -1,17 +1,19 @@
 //! The l2 norm of convolutions as operators: valid, tight, and bounded on the whole lattice.
 #![allow(clippy::expect_used, clippy::print_stdout)] // a failed construction should stop the test; figures
 
+mod support;
+
 use lipbound::network::LinearMap;
 use lipbound::network::layers::conv::{Conv, Geometry};
 use lipbound::network::layers::conv_transpose::ConvTranspose;
 use lipbound::network::layers::window::PerAxis;
-use lipbound::network::layers::{Layer, Lowered};
 use lipbound::numeric::conv_norm::{ConvAxis, Convolution};
 use lipbound::numeric::decompose::thin_svd;
 use lipbound::numeric::{Matrix, Norm};
 use ndarray::{Array4, ArrayD, IxDyn};
 use proptest::prelude::{prop_assert, proptest};
 use rand::{Rng, SeedableRng};
+use support::lowered;
 
 fn kernel(shape: &[usize], seed: u64) -> ArrayD<f64> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
@@ -27,16 +29,9 @@ fn geometry(stride: usize, padding: usize, dilation: usize, groups: usize) -> Ge
     }
 }
 
-fn lowered(layer: &dyn Layer, input: &[usize]) -> LinearMap {
-    match layer.lower(&[input.to_vec()]).expect("shapes fit") {
-        Lowered::Affine(map) => map.linear,
-        _ => unreachable!("a convolution is affine"),
-    }
-}
-
 fn conv(weight: ArrayD<f64>, geometry: &Geometry, input: &[usize]) -> LinearMap {
     let conv = Conv::new(weight.ndim() - 2, weight, None, geometry).expect("a valid kernel");
-    lowered(&conv, input)
+    lowered(&conv, &[input.to_vec()])
 }
 
 /// The largest singular value of the dense matrix (backward stable: relative error below 1e-13).
@@ -96,7 +91,7 @@ fn transposed_convolutions() {
     for (s, p, g, seed) in [(1, 1, 1, 1), (2, 0, 2, 2), (3, 1, 1, 3)] {
         let weight = kernel(&[4, 2, 3, 3], seed);
         let layer = ConvTranspose::new(2, weight.clone(), None, &geometry(s, p, 1, g), None);
-        let map = lowered(&layer.expect("valid"), &[4, 4, 5]);
+        let map = lowered(&layer.expect("valid"), &[vec![4, 4, 5]]);
         let (norm, up) = (svd(&map), map.norm_up(Norm::L2));
         assert!(up >= norm * (1.0 - 1e-13) && up <= norm * (1.0 + 1e-9));
         // The convolution that it transposes: from what is its output to what is its input.

@@ -1,6 +1,8 @@
 //! Convolutions that are merged with scalings, selections and residual connections keep their bounds.
 #![allow(clippy::expect_used, clippy::print_stdout)] // a failed construction should stop the test; figures
 
+mod support;
+
 use lipbound::network::LinearMap;
 use lipbound::network::layers::add::Add;
 use lipbound::network::layers::batch_norm::BatchNorm;
@@ -8,24 +10,17 @@ use lipbound::network::layers::conv::{Conv, Geometry};
 use lipbound::network::layers::conv_transpose::ConvTranspose;
 use lipbound::network::layers::scale::Scale;
 use lipbound::network::layers::window::PerAxis;
-use lipbound::network::layers::{Layer, Lowered};
 use lipbound::numeric::conv_norm::{ConvAxis, Convolution};
 use lipbound::numeric::decompose::thin_svd;
 use lipbound::numeric::{Csr, Matrix, Norm};
 use ndarray::{Array2, ArrayD, IxDyn};
 use proptest::prelude::{prop_assert, proptest};
 use rand::{Rng, SeedableRng};
+use support::lowered;
 
 fn random(shape: &[usize], seed: u64) -> ArrayD<f64> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     ArrayD::from_shape_simple_fn(IxDyn(shape), || rng.random_range(-1.0..1.0))
-}
-
-fn lowered(layer: &dyn Layer, inputs: &[Vec<usize>]) -> LinearMap {
-    match layer.lower(inputs).expect("shapes fit") {
-        Lowered::Affine(map) => map.linear,
-        _ => unreachable!("an affine layer"),
-    }
 }
 
 fn geometry(stride: usize, padding: usize, groups: usize) -> Geometry {

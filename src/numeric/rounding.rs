@@ -30,7 +30,7 @@ pub fn gamma(n: usize) -> f64 {
 }
 
 #[cfg(test)]
-pub(crate) use coarse::{round_up as kept, unit_roundoff};
+use coarse::{round_up as kept, unit_roundoff};
 
 /// A result of a directed operation: it keeps all its bits.
 #[cfg(not(test))]
@@ -42,7 +42,7 @@ fn kept(x: f64) -> f64 {
 /// The unit roundoff of sums of products.
 #[cfg(not(test))]
 #[inline]
-pub fn unit_roundoff() -> f64 {
+fn unit_roundoff() -> f64 {
     UNIT_ROUNDOFF
 }
 
@@ -145,8 +145,9 @@ pub fn sqrt_down(x: f64) -> f64 {
         return 0.0;
     }
     let r = x.sqrt();
-    let low = x < RESIDUAL_SAFE || (-r).mul_add(r, x) < 0.0;
-    -kept(if low { -r.next_down().max(0.0) } else { -r })
+    let down =
+        if x < RESIDUAL_SAFE || (-r).mul_add(r, x) < 0.0 { r.next_down().max(0.0) } else { r };
+    -kept(-down)
 }
 
 /// `2^e`, exactly, for `-1074 <= e <= 1023`; 0 below and `+inf` above.

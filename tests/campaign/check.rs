@@ -1,4 +1,6 @@
-//! One network: every bound in every norm against exact values.
+//! Every bound in every norm against exact values.
+
+use std::time::Instant;
 
 use lipbound::bounds::lower::lower_bounds;
 use lipbound::bounds::search::slopes;
@@ -8,8 +10,10 @@ use lipbound::numeric::Norm;
 use lipbound::numeric::rounding::scale_down;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::support::adversarial::Case;
+use super::support::number;
 use super::support::oracle::{Dyadic, Enclosure, Exact, Oracle};
 use super::tally::Tally;
 
@@ -36,8 +40,25 @@ struct Said {
     upper: f64,
 }
 
-/// Compares all bounds of a network; with ordinary weights they may exceed their definitions by `tight`.
-pub fn check(case: &Case, tight: f64, node_limit: usize) -> Tally {
+/// Compares the bounds of the networks of all numbers, or of those that `LIPBOUND_CASES` and `LIPBOUND_SEED` ask
+/// for, and prints a table. With ordinary weights bounds may exceed their definitions by `tight`.
+pub fn campaign(
+    default: u64,
+    case: impl Fn(u64) -> Case + Sync + Send,
+    tight: f64,
+    node_limit: usize,
+) {
+    let (count, first) = (number("LIPBOUND_CASES", default), number("LIPBOUND_SEED", 0));
+    let start = Instant::now();
+    let one = |seed: u64| check(&case(seed), tight, node_limit);
+    let tally =
+        (first..first + count).into_par_iter().map(one).reduce(Tally::default, Tally::joined);
+    println!("{}", tally.report(start.elapsed()));
+    assert!(tally.violations.is_empty(), "{}", tally.complaint());
+}
+
+/// Compares all bounds of a network.
+fn check(case: &Case, tight: f64, node_limit: usize) -> Tally {
     let options = Options { samples: 20, node_limit, ..Options::default() };
     let problem = Problem::new(case.lowered.clone(), options);
     let oracle = Oracle::with_weights(problem.chain(), &case.weights);

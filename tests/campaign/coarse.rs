@@ -15,7 +15,6 @@ mod tally;
 
 use lipbound::network::layers::conv::{Conv, Geometry};
 use lipbound::network::layers::window::PerAxis;
-use lipbound::network::layers::{Layer, Lowered};
 use lipbound::numeric::{Matrix, Norm};
 use ndarray::{ArrayD, IxDyn};
 use rand::{Rng, SeedableRng};
@@ -26,7 +25,7 @@ use crate::numeric::rounding::{UNIT_ROUNDOFF, coarse};
 use support::adversarial::Case;
 use support::dyadic::Dyadic;
 use support::exact_matrix::Exact;
-use tally::Tally;
+use support::lowered;
 
 /// A few seconds for each arithmetic.
 const CASES: u64 = 100;
@@ -43,25 +42,12 @@ const ARITHMETICS: [(u32, f64); 5] =
 
 #[test]
 fn bounds_hold_with_coarse_arithmetic() {
+    let case = |seed: u64| {
+        if seed.is_multiple_of(2) { Case::new(seed) } else { Case::of_few_bits(seed) }
+    };
     for (bits, unit) in ARITHMETICS {
-        coarse::with(bits, unit, run);
+        coarse::with(bits, unit, || check::campaign(CASES, case, f64::INFINITY, NODES));
     }
-}
-
-fn run() {
-    let number = |variable: &str, default: u64| {
-        std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-    };
-    let (count, first) = (number("LIPBOUND_CASES", CASES), number("LIPBOUND_SEED", 0));
-    let one = |seed: u64| {
-        let case = if seed.is_multiple_of(2) { Case::new(seed) } else { Case::of_few_bits(seed) };
-        check::check(&case, f64::INFINITY, NODES)
-    };
-    let start = std::time::Instant::now();
-    let tally =
-        (first..first + count).into_par_iter().map(one).reduce(Tally::default, Tally::joined);
-    println!("{}", tally.report(start.elapsed()));
-    assert!(tally.violations.is_empty(), "{}", tally.complaint());
 }
 
 #[test]
@@ -113,8 +99,5 @@ fn convolution(seed: u64) -> (Matrix, String) {
     let weight = ArrayD::from_shape_simple_fn(IxDyn(&kernel), entry);
     let what = format!("seed {seed}, {geometry:?}, input {input:?}, weight {weight:?}");
     let conv = Conv::new(2, weight, None, &geometry).expect("a kernel");
-    match conv.lower(&[input.to_vec()]).expect("shapes fit") {
-        Lowered::Affine(map) => (map.linear.matrix, what),
-        _ => unreachable!("a convolution is affine"),
-    }
+    (lowered(&conv, &[input.to_vec()]).matrix, what)
 }

@@ -12,16 +12,21 @@ use std::sync::Arc;
 use lipbound::bounds::{Options, Problem, find};
 use lipbound::io::{ReadOptions, Source, read};
 use lipbound::network::layers::dense::Dense;
-use lipbound::network::{Activation, Layer, Network};
+use lipbound::network::layers::{Layer, Lowered};
+use lipbound::network::{Activation, LinearMap, Network};
 use lipbound::numeric::Norm;
 use ndarray::{Array1, Array2};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// The number that an environment variable holds, or the default.
+pub fn number<T: std::str::FromStr>(variable: &str, default: T) -> T {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 /// The number of random cases of a test: as many as `LIPBOUND_CASES` says, or the default.
 pub fn cases(default: u32) -> proptest::prelude::ProptestConfig {
-    let wanted = std::env::var("LIPBOUND_CASES").ok().and_then(|text| text.parse().ok());
-    proptest::prelude::ProptestConfig::with_cases(wanted.unwrap_or(default))
+    proptest::prelude::ProptestConfig::with_cases(number("LIPBOUND_CASES", default))
 }
 
 /// The folder of the committed test data.
@@ -74,6 +79,14 @@ pub fn table(path: &Path, key: &str) -> Vec<(String, Norm, String, f64)> {
         }
     }
     rows
+}
+
+/// The linear map of an affine layer, for the shapes of its inputs.
+pub fn lowered(layer: &dyn Layer, inputs: &[Vec<usize>]) -> LinearMap {
+    match layer.lower(inputs).expect("shapes fit") {
+        Lowered::Affine(map) => map.linear,
+        _ => unreachable!("an affine layer"),
+    }
 }
 
 /// A random dense network: the widths from input to output, with one activation throughout.
