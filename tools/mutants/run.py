@@ -214,15 +214,15 @@ def run_mutants(folder, most=5.0):
                 print(f"{count} of {len(waiting)}, {time.monotonic() - begin:.0f} s", flush=True)
 
 
-def justifications():
-    """Pairs of a pattern of keys and the reason why no test has to notice such a mutant."""
+def justified_patterns():
+    """Patterns of the keys of mutants that no test has to notice; the reasons stand beside them."""
     lines = (HERE / "justified.txt").read_text().splitlines()
-    pairs = [line.split("  ", 1) for line in lines if line and not line.startswith("#")]
-    return [(re.compile(pattern), reason.strip()) for pattern, reason in pairs]
+    return [re.compile(line.split("  ")[0]) for line in lines if line and not line.startswith("#")]
 
 
 def table(folder):
-    unviable, results, reasons = set(load(folder / "unviable.json", [])), results_of(folder), justifications()
+    unviable, results = set(load(folder / "unviable.json", [])), results_of(folder)
+    patterns = justified_patterns()
     rows, survivors = collections.defaultdict(lambda: [0] * 5), []
     for mutant in load(folder / "mutants.json", []):
         result = results.get(mutant["key"])
@@ -232,7 +232,7 @@ def table(folder):
         row[0] += 1
         if not result:
             continue
-        justified = any(pattern.search(mutant["key"]) for pattern, _ in reasons)
+        justified = any(pattern.search(mutant["key"]) for pattern in patterns)
         row[1] += 1
         row[2 if result["killed"] else 3 if justified else 4] += 1
         if not result["killed"] and not justified:
