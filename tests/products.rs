@@ -4,11 +4,12 @@
 
 mod support;
 
+use lipbound::bounds::k4::Blocks;
 use lipbound::bounds::k5::{Cut, Errors};
-use lipbound::bounds::products::{Products, magnitudes_up};
+use lipbound::bounds::products::Products;
 use lipbound::network::{Chain, Diagonal, LinearMap, Slopes};
 use lipbound::numeric::Matrix;
-use ndarray::Array2;
+use ndarray::{Array2, s};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use support::oracle::{Dyadic, Exact, Oracle};
@@ -94,15 +95,39 @@ fn errors_of_products_cover_what_was_rounded() {
 }
 
 #[test]
-fn magnitudes_are_not_below_the_exact_products() {
-    for case in (0..20).map(Case::new) {
-        let magnitudes = magnitudes_up(&case.chain, &Products::new(&case.chain));
-        for (t, s) in case.pairs() {
-            let [w, _, b] = case.definition(t, s);
-            let q = Exact::of(&magnitudes[t - 1][s].to_dense());
-            assert!(at_most(&w.abs().plus(&b), &q), "({t}, {s})");
+fn the_blocks_of_k4_are_not_below_the_exact_products() {
+    for mut case in (0..20).map(Case::new) {
+        let products = Products::new(&case.chain);
+        let product = |t: usize, s: usize| products.get(t, s).clone();
+        // Any nonnegative columns in the place of beginnings, of another number behind each cut.
+        let mut cuts = vec![columns(&case.chain, 0, &mut case.rng)];
+        let mut blocks = Blocks::new(&case.chain, &product, cuts[0].clone());
+        for t in 1..=case.chain.depth() + 1 {
+            let through = blocks.next_up();
+            let mut first = 0;
+            for (s, x) in cuts.iter().enumerate() {
+                let [w, _, b] = case.definition(t, s);
+                let end = first + x.ncols();
+                let bound = through.slice(s![.., first..end]).to_owned();
+                let exact = w.abs().plus(&b).multiply(&Exact::of(x));
+                assert!(at_most(&exact, &Exact::of(&bound)), "({t}, {s})");
+                // Rounding and its bounds are below 1e-13, and no column of absolute values cancels.
+                let most = affine(&Exact::of(&bound), 1.0 - 1e-12, 0.0);
+                assert!(at_most(&most, &exact), "({t}, {s}) is not tight");
+                first = end;
+            }
+            assert_eq!(through.ncols(), first);
+            if t <= case.chain.depth() {
+                cuts.push(columns(&case.chain, t, &mut case.rng));
+                blocks.cut(cuts[t].clone());
+            }
         }
     }
+}
+
+/// Nonnegative columns that fit behind a cut, one more than its number.
+fn columns(chain: &Chain, cut: usize, rng: &mut ChaCha8Rng) -> Array2<f64> {
+    matrix((chain.maps()[cut].columns(), cut + 1), rng).mapv(f64::abs)
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! K4: the sum over all cuts of the norms of products of absolute values.
 
-use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
-use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use std::ops::Range;
 
+use ndarray::{Array2, ArrayView2, Axis, s};
+use rayon::prelude::{IntoParallelRefIterator, ParallelExtend, ParallelIterator};
+
+use super::k5::Cut;
 use super::problem::Oriented;
-use super::products::magnitudes_up;
+use super::products::{Product, Products, add_block_up};
 use super::remaining::Counted;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
-use crate::network::Chain;
-use crate::numeric::rounding::{add_up, sum_up};
+use crate::network::{Chain, Slopes};
+use crate::numeric::rounding::{add_up, mul_up, sum_up};
 use crate::numeric::{Matrix, Norm};
 
 documented_bound! { K4, "\
@@ -29,20 +32,18 @@ l1, l2, linf; every network (a max-pooling is always cut).
 K5 <= K4 <= min(K1, K3) in l1 and linf. In l2 K4 <= K1 can fail.
 
 # Cost
-2^l matrix-vector products: the tree of subsets, in which every prefix is computed once, level by level
-as products of matrices. Refused beyond a depth that --k4-depth-limit sets: K5 is smaller and costs
-O(l^2).
+2^l products of an outputs x n and an n x columns matrix, where columns is 1 in l1 and linf. Each subset is
+a beginning up to a layer in the middle and an end from there on; the about 2^(l/2) beginnings and ends
+are computed once, and all pairs of them are products of matrices. Refused beyond a depth that
+--k4-depth-limit sets: K5 is smaller and costs O(l^2).
 
 # Rounding
 The products carry a bound of their error, entry by entry; all the rest is sums of nonnegative numbers,
 inflated by their a-priori error bound.
 " }
 
-/// Layers whose subsets are walked one at a time (in parallel) before the rest goes level by level.
-const TREE_LEVELS: usize = 3;
-
-/// The largest number of layers that go level by level: 2^11 prefixes at most in the last of them.
-const BATCH_LEVELS: usize = 11;
+/// Rows and columns of the products of ends and beginnings that are computed at once.
+const TILE: usize = 256;
 
 impl Bound for K4 {
     fn id(&self) -> &'static str {
@@ -67,27 +68,27 @@ impl Bound for K4 {
         if let Err(refusal) = problem.check_memory() {
             return Cost::Refused(refusal);
         }
-        let columns = problem.oriented(norm).start_columns(norm);
-        if walk_work(problem.chain(), columns) < 2e10 { Cost::Cheap } else { Cost::Expensive }
+        let oriented = problem.oriented(norm);
+        let columns = oriented.start_columns(norm);
+        let work = Meeting::of(oriented.chain, columns).work(oriented.chain);
+        if work < 2e10 { Cost::Cheap } else { Cost::Expensive }
     }
 
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
-        // The products, their magnitudes and the error term of one column of them; the prefixes that go
-        // level by level, in each thread, side by side.
+        // The products; beginnings with their error terms and what they become in front of a cut, also in
+        // tiles; ends, likewise; a product in each thread.
         let oriented = problem.oriented(norm);
-        let depth = problem.chain().depth();
-        let batch = depth.saturating_sub(TREE_LEVELS).min(BATCH_LEVELS) as i32;
-        let columns = oriented.start_columns(norm) as f64;
+        let (outputs, columns) = (oriented.chain.outputs(), oriented.start_columns(norm));
+        let meeting = Meeting::of(oriented.chain, columns);
         let rows = oriented.chain.maps().iter().map(|map| map.rows()).max().unwrap_or(0) as f64;
-        let threads = (rayon::current_num_threads() as f64).min(2f64.powi(TREE_LEVELS as i32));
-        let starts = 2f64.powi((depth as i32 - batch).min(TREE_LEVELS as i32));
-        let prefixes = 8.0 * columns * rows * (starts + 2.5 * threads * 2f64.powi(batch));
-        let norms = threads * memory::dense_norm(oriented.chain.outputs(), columns as usize, norm);
-        // Each thread holds three products while it bounds their errors.
-        let products = problem.products_bytes() as f64;
-        let largest = 8.0 * rows * rows.max(oriented.chain.inputs() as f64);
-        let magnitudes = products * 1.5 + 3.0 * threads * largest.min(products);
-        memory::products(problem) + magnitudes + prefixes + norms
+        let threads = rayon::current_num_threads() as f64;
+        // Too many layers are refused for their number, whatever the memory.
+        let refused = oriented.chain.depth() > problem.options().k4_depth_limit;
+        let sides =
+            if refused { 0.0 } else { meeting.columns() + meeting.rows() } * 8.0 * rows * 5.0;
+        let tile = 8.0 * (outputs.max(TILE) * columns.max(TILE)) as f64;
+        let norms = threads * (2.0 * tile + memory::dense_norm(outputs, columns, norm));
+        memory::products(problem) + sides + norms
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
@@ -95,89 +96,237 @@ impl Bound for K4 {
             return Err(refusal);
         }
         let oriented = problem.oriented(norm);
-        let q = magnitudes_up(oriented.chain, oriented.products()?);
-        let walk = Walk { chain: oriented.chain, q: &q, oriented: &oriented, norm };
-        Ok(Certificate::upper_bound(self.id(), norm, problem.scaled_up(walk.sum_up())))
+        let subsets = Subsets { oriented: &oriented, products: oriented.products()?, norm };
+        Ok(Certificate::upper_bound(self.id(), norm, problem.scaled_up(subsets.sum_up())))
     }
 }
 
-/// Floating-point operations of the walk.
-fn walk_work(chain: &Chain, columns: usize) -> f64 {
-    let maps = chain.maps();
-    let widest = maps.iter().map(|m| m.rows() as f64).fold(1.0, f64::max);
-    let entries = maps.iter().map(|m| m.matrix.stored_entries() as f64).fold(0.0, f64::max);
-    2f64.powi(chain.depth() as i32)
-        * entries.max(widest * widest.min(columns as f64))
-        * columns as f64
+/// Where the beginnings of the subsets meet their ends.
+struct Meeting {
+    /// The last layer that may be the last cut of a beginning.
+    layer: usize,
+    depth: usize,
+    outputs: usize,
+    start_columns: usize,
 }
 
-struct Walk<'a> {
-    chain: &'a Chain,
-    q: &'a [Vec<Matrix>],
+impl Meeting {
+    /// Where beginnings and ends are about equally many numbers. An end cannot contain a max-pooling, which
+    /// is not linear: the beginnings go at least up to the last of them.
+    fn of(chain: &Chain, start_columns: usize) -> Meeting {
+        let pool = chain.slopes().iter().rposition(|slopes| matches!(slopes, Slopes::Pool(_)));
+        let at = |layer| Meeting {
+            layer,
+            depth: chain.depth(),
+            outputs: chain.outputs(),
+            start_columns,
+        };
+        let size = |m: &Meeting| m.columns() + m.rows();
+        let layers = pool.map_or(0, |r| r + 1)..=chain.depth();
+        // There is at least the last layer.
+        layers.map(at).min_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(at(chain.depth()))
+    }
+
+    /// The columns of all beginnings.
+    fn columns(&self) -> f64 {
+        self.start_columns as f64 * 2f64.powi(self.layer as i32)
+    }
+
+    /// The rows of all ends.
+    fn rows(&self) -> f64 {
+        self.outputs as f64 * 2f64.powi((self.depth - self.layer) as i32)
+    }
+
+    /// Floating-point operations.
+    fn work(&self, chain: &Chain) -> f64 {
+        let maps = chain.maps();
+        let entries = maps.iter().map(|m| m.matrix.stored_entries()).max().unwrap_or(0) as f64;
+        let widest = maps.iter().map(|m| m.rows()).max().unwrap_or(0) as f64;
+        let layers = (1 + self.depth - self.layer) as f64;
+        let sides = entries * (layers * self.columns() + self.rows());
+        2.0 * (sides + self.rows() * widest * self.columns())
+    }
+}
+
+struct Subsets<'a> {
     oriented: &'a Oriented<'a>,
+    products: &'a Products,
     norm: Norm,
 }
 
-/// A prefix of a subset: the block that enters the chain behind the cut `at`.
-struct Prefix {
-    at: usize,
-    block: Array2<f64>,
-}
-
-impl Walk<'_> {
+impl Subsets<'_> {
+    /// Every subset has two consecutive cuts s <= m < t, where 0 and l + 1 count as cuts. With B_s the
+    /// columns of its beginning behind the cut s, and E_t the rows of its end from the cut t on, its matrix
+    /// is E_t |W~_(t,s)| B_s.
     fn sum_up(&self) -> f64 {
-        let depth = self.chain.depth();
-        let tree = TREE_LEVELS.max(depth.saturating_sub(BATCH_LEVELS)).min(depth);
-        let mut prefixes = vec![Prefix { at: 0, block: self.oriented.start(self.norm) }];
-        for layer in 1..=tree {
-            let cut: Vec<Prefix> = prefixes
-                .iter()
-                .map(|p| Prefix { at: layer, block: self.cut_at(layer, p.at, p.block.view()) })
-                .collect();
-            prefixes.extend(cut);
+        let (chain, columns) = (self.oriented.chain, self.oriented.start_columns(self.norm));
+        let outputs = chain.outputs();
+        let middle = Meeting::of(chain, columns).layer;
+        let product = |t: usize, s: usize| self.products.get(t, s).clone();
+        let mut beginnings = Blocks::new(chain, &product, self.oriented.start(self.norm));
+        for layer in 1..=middle {
+            let block = beginnings.next_up();
+            beginnings.cut(chain.slopes()[layer - 1].radius_up(block.view()));
         }
-        // Each prefix has the same continuations.
+        let ends = self.ends(middle);
+
+        let columns = tiles(columns << middle, columns);
+        let rows =
+            |end: &Option<Array2<f64>>| tiles(end.as_ref().map_or(outputs, Array2::ncols), outputs);
+        let count = columns.len() * ends.iter().map(|end| rows(end).len()).sum::<usize>();
         let (progress, threads) = (&self.oriented.options().progress, rayon::current_num_threads());
-        let counted = Counted::new(progress, prefixes.len(), threads);
-        let finished = |p: Prefix| {
-            let sum = self.finish(&p, tree);
-            counted
-                .one_more(|share, left| format!("K4 {}: {share}% of its subsets{left}", self.norm));
-            sum
-        };
-        let sums: Vec<f64> = prefixes.into_par_iter().map(finished).collect();
+        let counted = Counted::new(progress, count, threads);
+        let mut sums = Vec::with_capacity(count);
+        for end in &ends {
+            let through = beginnings.next_up();
+            let through = columns.iter().map(|tile| through.slice(s![.., tile.clone()]).to_owned());
+            let through: Vec<Array2<f64>> = through.collect();
+            let rows_of_end =
+                |tile| Some(Matrix::dense(end.as_ref()?.slice(s![.., tile]).t().to_owned()));
+            let ends: Vec<Option<Matrix>> = rows(end).into_iter().map(rows_of_end).collect();
+            let pairs = ends.par_iter().flat_map(|end| through.par_iter().map(move |x| (end, x)));
+            sums.par_extend(pairs.map(|(end, x)| {
+                let sum = match end {
+                    Some(end) => self.norms_up(end.abs_apply_up(x.view()).view()),
+                    None => self.norms_up(x.view()),
+                };
+                counted.one_more(|share, left| {
+                    format!("K4 {}: {share}% of its subsets{left}", self.norm)
+                });
+                sum
+            }));
+        }
         sum_up(sums)
     }
 
-    /// `R_t |W~_(t,s)| x`.
-    fn cut_at(&self, t: usize, s: usize, x: ArrayView2<'_, f64>) -> Array2<f64> {
-        let y = self.q[t - 1][s].abs_apply_up(x);
-        self.chain.slopes()[t - 1].radius_up(y.view())
+    /// `E_t^T` for t = `middle` + 1 .. l + 1: the ends are the beginnings of the transposed chain. The last is
+    /// the identity, as which `None` stands.
+    fn ends(&self, middle: usize) -> Vec<Option<Array2<f64>>> {
+        let chain = self.oriented.chain;
+        let last = chain.depth() + 1;
+        let mut ends = vec![None];
+        if let Some(transposed) = chain.from(middle).transposed()
+            && middle < chain.depth()
+        {
+            let product = |t: usize, s: usize| self.products.get(last - s, last - t).transposed();
+            let mut blocks = Blocks::new(&transposed, &product, Array2::eye(chain.outputs()));
+            for slopes in transposed.slopes() {
+                let block = slopes.radius_up(blocks.next_up().view());
+                blocks.cut(block.clone());
+                ends.push(Some(block));
+            }
+        }
+        ends.reverse();
+        ends
     }
 
-    /// The sum over all subsets that continue `prefix` by cuts behind layer `tree`, level by level:
-    /// the blocks of all prefixes that end at the same cut stand side by side in one matrix.
-    fn finish(&self, prefix: &Prefix, tree: usize) -> f64 {
-        let depth = self.chain.depth();
-        let mut levels: Vec<(usize, Array2<f64>)> = vec![(prefix.at, prefix.block.clone())];
-        for t in tree + 1..=depth {
-            let parts: Vec<Array2<f64>> =
-                levels.iter().map(|(s, x)| self.cut_at(t, *s, x.view())).collect();
-            let views: Vec<ArrayView2<'_, f64>> = parts.iter().map(|part| part.view()).collect();
-            // The parts have the same number of rows by construction.
-            if let Ok(joined) = concatenate(Axis(1), &views) {
-                levels.push((t, joined));
-            }
-        }
-        let width = prefix.block.ncols();
-        let mut sum = 0.0;
-        for (at, x) in &levels {
-            let y = self.q[depth][*at].abs_apply_up(x.view());
-            for start in (0..y.ncols()).step_by(width) {
-                let block = y.slice(s![.., start..start + width]);
-                sum = add_up(sum, self.oriented.norm_up(self.norm, block));
-            }
-        }
-        sum
+    /// The sum of the norms of the products of an end and a beginning, which stand in `block` as rows and
+    /// columns of blocks.
+    fn norms_up(&self, block: ArrayView2<'_, f64>) -> f64 {
+        let columns = self.oriented.start_columns(self.norm);
+        let blocks = block.exact_chunks((self.oriented.chain.outputs(), columns));
+        sum_up(blocks.into_iter().map(|block| self.oriented.norm_up(self.norm, block)))
     }
+}
+
+/// Blocks of nonnegative columns that entered a chain behind several cuts and go through it side by side.
+pub struct Blocks<'a> {
+    chain: &'a Chain,
+    product: &'a dyn Fn(usize, usize) -> Product,
+    /// The maps that they have gone through.
+    layer: usize,
+    cuts: Vec<Cut>,
+    /// `A_(t,s) x` and `B_(t,s) x` of the module [`products`](super::products) for the blocks `x` of all cuts
+    /// `s`; the latter is `None` while no map has a radius.
+    absolute_product: Array2<f64>,
+    radius_product: Option<Array2<f64>>,
+}
+
+impl<'a> Blocks<'a> {
+    /// For the products `(t, s)` of the chain, with the block that enters it at its start.
+    pub fn new(
+        chain: &'a Chain,
+        product: &'a dyn Fn(usize, usize) -> Product,
+        start: Array2<f64>,
+    ) -> Blocks<'a> {
+        let absolute_product = start.clone();
+        let cuts = vec![(0, start)];
+        Blocks { chain, product, layer: 0, cuts, absolute_product, radius_product: None }
+    }
+
+    /// Lets `x` enter behind a cut of the layer that was reached.
+    pub fn cut(&mut self, x: Array2<f64>) {
+        self.cuts.push((self.layer, x));
+    }
+
+    /// Goes on through one map: upper bounds of `|W~_(t,s)| x` for all that entered.
+    pub fn next_up(&mut self) -> Array2<f64> {
+        self.layer += 1;
+        self.extend_errors();
+        let t = self.layer;
+        let mut result = Array2::zeros(self.absolute_product.dim());
+        let mut first = 0;
+        for (s, x) in &self.cuts {
+            let product = (self.product)(t, *s);
+            let columns = s![.., first..first + x.ncols()];
+            first += x.ncols();
+            let mut block = product.value.abs_apply_up(x.view());
+            if product.error.relative > 0.0 {
+                let size = self.absolute_product.slice(columns);
+                block.zip_mut_with(&size, |y, &a| {
+                    *y = add_up(*y, mul_up(product.error.relative, a))
+                });
+            }
+            if let Some(radius) = &self.radius_product {
+                add_block_up(&mut block, radius.slice(columns));
+            }
+            if product.error.absolute > 0.0 {
+                for (mut column, x) in block.axis_iter_mut(Axis(1)).zip(x.axis_iter(Axis(1))) {
+                    let error = mul_up(product.error.absolute, sum_up(x.iter().copied()));
+                    column.mapv_inplace(|y| add_up(y, error));
+                }
+            }
+            result.slice_mut(columns).assign(&block);
+        }
+        result
+    }
+
+    /// `A_(t,s) = M |C| A_(t-1,s)` and `B_(t,s) = M |C| B_(t-1,s) + radius |C| A_(t-1,s)`; in front of the first
+    /// map behind a cut they are the identity and zero.
+    fn extend_errors(&mut self) {
+        let map = &self.chain.maps()[self.layer - 1];
+        let slopes = self.layer.checked_sub(2).map(|r| &self.chain.slopes()[r]);
+        let centred =
+            |block: &Array2<f64>| slopes.map_or(block.clone(), |s| s.centre_up(block.view()));
+        let mut entering = centred(&self.absolute_product);
+        let mut carried = self.radius_product.as_ref().map(centred);
+        if let Some((_, x)) = self.cuts.last().filter(|(s, _)| *s > 0 && *s == self.layer - 1) {
+            entering = joined(&entering, x);
+            carried = carried.map(|b| joined(&b, &Array2::zeros(x.dim())));
+        }
+        let carried = carried.map(|b| map.magnitude_apply_up(b.view()));
+        let new = map.radius.as_ref().map(|r| r.abs_apply_up(entering.view()));
+        self.radius_product = match (carried, new) {
+            (Some(mut b), Some(new)) => {
+                add_block_up(&mut b, new.view());
+                Some(b)
+            }
+            (b, new) => b.or(new),
+        };
+        self.absolute_product = map.magnitude_apply_up(entering.view());
+    }
+}
+
+/// Two blocks with the same number of rows, side by side.
+fn joined(a: &Array2<f64>, b: &Array2<f64>) -> Array2<f64> {
+    let mut all = Array2::zeros((a.nrows(), a.ncols() + b.ncols()));
+    all.slice_mut(s![.., ..a.ncols()]).assign(a);
+    all.slice_mut(s![.., a.ncols()..]).assign(b);
+    all
+}
+
+/// Ranges of whole groups of columns, of about [`TILE`] columns each.
+fn tiles(columns: usize, group: usize) -> Vec<Range<usize>> {
+    let length = (TILE / group).max(1) * group;
+    (0..columns).step_by(length).map(|first| first..(first + length).min(columns)).collect()
 }

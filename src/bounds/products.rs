@@ -15,9 +15,7 @@
 //! the same error.
 
 use ndarray::{Array2, ArrayView2};
-use rayon::prelude::{
-    IntoParallelIterator, IntoParallelRefIterator, ParallelExtend, ParallelIterator,
-};
+use rayon::prelude::{IntoParallelRefIterator, ParallelExtend, ParallelIterator};
 
 use super::Refusal;
 use super::perturbation::absolute_norm_up;
@@ -107,10 +105,7 @@ impl Products {
     /// The products of the transposed chain; entries are shared.
     pub fn transposed(&self) -> Products {
         let last = self.rows.len();
-        let product = |t: usize, s: usize| {
-            let p = self.get(last - s, last - t);
-            Product { value: p.value.transposed(), ..*p }
-        };
+        let product = |t: usize, s: usize| self.get(last - s, last - t).transposed();
         let rows = (1..=last).map(|t| (0..t).map(|s| product(t, s)).collect()).collect();
         Products { rows }
     }
@@ -190,6 +185,11 @@ impl Step {
 }
 
 impl Product {
+    /// The transposed product; entries are shared.
+    pub fn transposed(&self) -> Product {
+        Product { value: self.value.transposed(), error: self.error }
+    }
+
     /// `W C self`: the product with one more layer on the left.
     fn extended(&self, step: &Step) -> Product {
         let value = step.centred.multiply(&self.value);
@@ -315,63 +315,4 @@ impl Bounded {
         }
         max_up(bound, 0.0)
     }
-}
-
-/// Upper bounds `Q_(t,s)` of the absolute values of the exact products, entry by entry:
-/// `|P| + relative A + B + absolute`. Where everything was exact this is just `|P|`; otherwise each
-/// costs one product of nonnegative matrices more.
-pub fn magnitudes_up(chain: &Chain, products: &Products) -> Vec<Vec<Matrix>> {
-    let last = chain.depth() + 1;
-    let inexact = |s: usize| {
-        (s + 1..=last).any(|t| products.get(t, s).error.relative > 0.0)
-            || chain.maps()[s..].iter().any(|map| map.radius.is_some())
-    };
-    let first = (0..last).find(|&s| inexact(s)).unwrap_or(last);
-    // M_t |C_t| and its radius, which the sequences that begin below share.
-    let steps: Vec<(Matrix, Option<Matrix>)> = (first + 2..=last)
-        .map(|t| {
-            let (map, slopes) = (&chain.maps()[t - 1], &chain.slopes()[t - 2]);
-            let radius = map.radius.as_ref().map(|r| slopes.centred_up(r));
-            (slopes.centred_up(&map.magnitude()), radius)
-        })
-        .collect();
-    // The sequences that begin at s, with A_(t,s) and B_(t,s) of the module's comment, going up in t.
-    let column = |s: usize| -> Vec<Matrix> {
-        let value = |t: usize| products.get(t, s).value.abs();
-        if !inexact(s) {
-            return (s + 1..=last).map(value).collect();
-        }
-        let mut a = chain.maps()[s].magnitude();
-        let mut b = chain.maps()[s].radius.clone();
-        let mut column = Vec::with_capacity(last - s);
-        for t in s + 1..=last {
-            if t > s + 1 {
-                let (magnitude, radius) = &steps[t - first - 2];
-                let carried = b.as_ref().map(|b| magnitude.nonnegative_multiply_up(b));
-                let new = radius.as_ref().map(|r| r.nonnegative_multiply_up(&a));
-                b = match (carried, new) {
-                    (Some(x), Some(y)) => Some(x.sum_up(&y)),
-                    (x, y) => x.or(y),
-                };
-                a = magnitude.nonnegative_multiply_up(&a);
-            }
-            let error = products.get(t, s).error;
-            let mut q = value(t);
-            if error.relative > 0.0 {
-                q = q.sum_scaled_up(&a, error.relative);
-            }
-            if let Some(b) = &b {
-                q = q.sum_up(b);
-            }
-            if error.absolute > 0.0 {
-                let (m, n) = (q.rows(), q.columns());
-                q = q.sum_up(&Matrix::dense(ndarray::Array2::from_elem((m, n), error.absolute)));
-            }
-            column.push(q);
-        }
-        column
-    };
-    let columns: Vec<Vec<Matrix>> = (0..last).into_par_iter().map(column).collect();
-    // Shared entries are not copied.
-    (1..=last).map(|t| (0..t).map(|s| columns[s][t - s - 1].clone()).collect()).collect()
 }

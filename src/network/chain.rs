@@ -72,6 +72,11 @@ impl Chain {
         slopes.map(|slopes| Chain { maps, slopes })
     }
 
+    /// The chain from the map `W_first` on.
+    pub fn from(&self, first: usize) -> Chain {
+        Chain::new(self.maps[first..].to_vec(), self.slopes[first..].to_vec())
+    }
+
     /// The chain with another first map.
     pub fn with_first(&self, map: LinearMap) -> Chain {
         let mut chain = self.clone();

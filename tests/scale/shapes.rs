@@ -71,6 +71,36 @@ fn the_default_bounds_of_a_thousand_layers_say_what_is_left_out() {
 }
 
 #[test]
+fn all_subsets_of_many_layers() {
+    // With H = [[1, 1], [1, -1]] in all l + 1 layers, H^2 = 2 I: a part of k layers between two cuts has the
+    // absolute value 2^(k/2) I where k is even and 2^((k-1)/2) [[1, 1], [1, 1]] where it is odd, of norm
+    // 2^ceil(k/2) in l1 and linf. All row and column sums are equal, so norms of products are products of
+    // norms, and K1 = K4 = K5 = 2^-l S(l + 1), where S sums over the ways to cut: S(0) = 1 and
+    // S(n) = sum over k of 2^ceil(k/2) S(n - k). In l2 the norm of a product is the same where a part is odd,
+    // as it must be where l + 1 is; and the cuts take 2^l norms.
+    for (layers, norms) in
+        [(1, &["l1", "linf"][..]), (2, &["l1", "l2", "linf"]), (10, &["l2"]), (19, &["l1", "linf"])]
+    {
+        let mut sums = vec![1.0];
+        for n in 1..=layers + 1 {
+            let cut = |k: usize| 2f64.powi(k.div_ceil(2) as i32) * sums[n - k];
+            sums.push((1..=n).map(cut).sum());
+        }
+        // Whole numbers below 2^53: exact.
+        let exact = sums[layers + 1] / 2f64.powi(layers as i32);
+        let network = dense(&vec![2; layers + 2], |_, i, j| if i + j < 2 { 1.0 } else { -1.0 });
+        for norm in norms {
+            let report = report(&network, norm, &["--bounds", "k1,k4,k5", "--no-lower"]);
+            assert_tight(&report, "k4", exact);
+            if *norm != "l2" {
+                assert_tight(&report, "k1", exact);
+                assert_tight(&report, "k5", exact);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_hundred_thousand_neurons_in_one_layer() {
     const WIDE: usize = 100_000;
     // f(x) = sum_k a_k relu(b_k x) with b_k = +-1 and a_k = 1 + k mod 4, a quarter of a million in all. With
