@@ -243,13 +243,16 @@ fn error_up(chain: &Chain, norm: Norm) -> f64 {
     let dimension = chain.inputs().max(chain.outputs());
     let relative = gamma(operations + dimension + 2);
     let sizes = perturbation_up(chain, norm);
-    // An underflow loses at most 2^-1075 in each operation, and later layers multiply it by their
-    // norms: at most by the product of the norms that are above 1.
-    let amplified = chain
-        .maps()
-        .iter()
-        .map(|m| absolute_norm_up(&m.magnitude(), norm).max(1.0))
-        .fold(1.0, mul_up);
-    let underflow = mul_up(amplified, (operations * dimension * dimension) as f64 * MIN_SUBNORMAL);
+    // In each layer an entry is a sum over its inputs of two terms with two products each, which may lose 2^-1075,
+    // the first of them times an entry of the state before. An error of all entries by e is one of at most e
+    // times the larger side in any norm. Layers before and after multiply this by their norms: at most by the
+    // product of those that are above 1. 2^-1073 for each input and the 5 more in `operations` leave room for
+    // relative errors.
+    let maps = chain.maps().iter().map(|m| absolute_norm_up(&m.magnitude(), norm));
+    let slopes = chain.slopes().iter().map(|s| mul_up(3.0, s.norms_up(norm).magnitude));
+    let amplified = maps.chain(slopes).map(|size| size.max(1.0)).fold(1.0, mul_up);
+    let side = chain.maps().iter().map(|m| m.rows()).fold(chain.inputs(), usize::max);
+    let lost = (2 * operations) as f64 * MIN_SUBNORMAL;
+    let underflow = mul_up(mul_up(amplified, side as f64), lost);
     add_up(add_up(mul_up(relative, sizes.magnitude), sizes.radius), underflow)
 }

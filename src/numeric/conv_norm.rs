@@ -104,8 +104,8 @@ impl Convolution {
             return 0.0; // no window touches the input
         };
         // Entries below 1. What underflows is at most 2^-1075 per entry of the kernel, in norm at most
-        // 2^-1075 times their number; the norm is at least the largest entry, hence 1/2: covered by
-        // `next_up`.
+        // 2^-1075 times their number. The norm is at least the largest entry, hence 1/2, unless taps cancel on
+        // a short circle; then `squared` still has room for rounding in it, 1e-16 or so: covered by `next_up`.
         let shift = exponent(largest) + 1;
         let half = -shift / 2;
         let scale = |x: f64| x * power_of_two(half) * power_of_two(-shift - half);

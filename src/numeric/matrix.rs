@@ -349,6 +349,21 @@ mod tests {
     }
 
     #[test]
+    fn nonnegative_products_that_underflow_are_raised() {
+        let a = Csr::from_rows(2, 2, |i, push| push(i, 1e-200));
+        for (a, b) in [
+            (Matrix::sparse(a.clone()), Matrix::sparse(a.clone())),
+            (Matrix::dense(a.to_dense()), Matrix::sparse(a.clone())),
+            (Matrix::sparse(a.clone()), Matrix::dense(a.to_dense())),
+        ] {
+            let product = a.nonnegative_multiply_up(&b);
+            assert!(product.get(0, 0) > 0.0 && product.get(1, 1) > 0.0); // 1e-400
+        }
+        let sparse = Matrix::sparse(a);
+        assert_eq!(sparse.nonnegative_multiply_up(&sparse).get(0, 1), 0.0);
+    }
+
+    #[test]
     fn the_norms_of_a_known_matrix() {
         let a = Matrix::dense(arr2(&[[1.0, -2.0], [3.0, 4.0]]));
         assert_eq!((a.norm_l1_up(), a.norm_linf_up()), (6.0, 7.0));
