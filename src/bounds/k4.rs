@@ -71,6 +71,7 @@ impl Bound for K4 {
         if walk_work(problem.chain(), columns) < 2e10 { Cost::Cheap } else { Cost::Expensive }
     }
 
+    #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
         // The products, their magnitudes and the error term of one column of them; the prefixes that go
         // level by level, in each thread, side by side.
@@ -102,6 +103,7 @@ impl Bound for K4 {
 }
 
 /// Floating-point operations of the walk.
+#[expect(clippy::float_arithmetic, reason = "an estimate of work")]
 fn walk_work(chain: &Chain, columns: usize) -> f64 {
     let maps = chain.maps();
     let widest = maps.iter().map(|m| m.rows() as f64).fold(1.0, f64::max);

@@ -130,6 +130,7 @@ impl Products {
             }
             for (s, &count) in entries[..t - 1].iter().enumerate() {
                 let dense = map.rows().saturating_mul(maps[s].columns());
+                #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
                 let stored = (count as f64 / samples.max(1) as f64 * map.rows() as f64) as usize;
                 let all_sparse = maps[s..t].iter().all(|m| m.matrix.as_dense().is_none());
                 let sparse = if all_sparse { stored.saturating_mul(24) } else { usize::MAX };
@@ -209,6 +210,7 @@ impl Product {
         };
         // Entry by entry, an absolute error e of P becomes at most ||W||_inf |C| e, to which the
         // underflow of this step is added: of the dot products, and of the entries of W C.
+        #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
         let centring = if step.exact {
             0.0
         } else {

@@ -108,6 +108,10 @@ impl Convolution {
         // a short circle; then `squared` still has room for rounding in it, 1e-16 or so: covered by `next_up`.
         let shift = exponent(largest) + 1;
         let half = -shift / 2;
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "exact: powers of two; `inexact` tells where it underflows"
+        )]
         let scale = |x: f64| x * power_of_two(half) * power_of_two(-shift - half);
         let lost = |&x: &f64| x != 0.0 && scale(x).abs() < f64::MIN_POSITIVE;
         let inexact = self.kernel.iter().any(lost);
@@ -138,6 +142,7 @@ fn symbol_norm_up(
     lattices: &[Lattice; 2],
     points: &mut Option<Vec<Point>>,
 ) -> f64 {
+    #[expect(clippy::float_arithmetic, reason = "an estimate of work")]
     let affordable = (LARGEST_WORK / symbol.cost()) as usize;
     if let [Some(n), Some(m)] = [lattices[0].circle, lattices[1].circle]
         && n.saturating_mul(m) / 2 <= affordable.min(LARGEST_COUNTS.0)

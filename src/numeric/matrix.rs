@@ -89,6 +89,10 @@ impl Matrix {
     pub fn scaled_by_power(self, e: i32) -> Matrix {
         let half = e / 2;
         let (first, second) = (power_of_two(half), power_of_two(e - half));
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "to nearest, as it says; `exact` tells where it is"
+        )]
         let scale = |x: f64| x * first * second;
         let mut scaled = match self.entries {
             Entries::Sparse(mut a, mut t) => {

@@ -6,6 +6,10 @@
 //!
 //! Rounding: at a single point the width is a few units in the last place of the result (the tests
 //! say how many): one from the last operation, the others from the reduced argument and constants.
+#![expect(
+    clippy::float_arithmetic,
+    reason = "exact (signs, k times 32 bits, a difference by Sterbenz), or any k near the quotient would do"
+)]
 
 use super::Interval;
 use crate::numeric::rounding::{exponent, scale_down, scale_up};

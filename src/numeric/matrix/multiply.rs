@@ -123,6 +123,7 @@ impl Matrix {
 
     /// The same matrix, written out where too few of its entries are structural zeros for a sparse matrix to
     /// be faster.
+    #[expect(clippy::float_arithmetic, reason = "an estimate of work")]
     pub fn dense_if_full(self) -> Matrix {
         match &self.entries {
             Entries::Sparse(a, _)
@@ -152,6 +153,10 @@ impl Matrix {
 }
 
 /// `f(a) x` with `f` applied to each entry of `a`, with rounding to nearest.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "dot products to nearest, whose error `dot_error` bounds"
+)]
 pub(super) fn sparse_apply(
     a: &Csr,
     x: ArrayView2<'_, f64>,
@@ -215,6 +220,10 @@ fn product_parts(a: &Matrix, b: &Matrix, product: &Matrix) -> Vec<Part> {
 
 /// The product of two sparse matrices (Gustavson's algorithm), dense where it fills up, with `f` applied to
 /// each entry that is not structurally zero.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "dot products to nearest, whose error `dot_error` bounds"
+)]
 fn sparse_product(a: &Csr, b: &Csr, f: impl Fn(f64) -> f64 + Sync) -> Matrix {
     let columns = b.columns();
     let rows: Vec<Vec<(usize, f64)>> = (0..a.rows())
