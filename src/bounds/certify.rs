@@ -132,6 +132,10 @@ impl Certifier {
 
     /// The largest `min(R, margin / L(R))` that is found, which is certified for every `R`. `L` grows with
     /// `R`, so the best `R` lies between any such value and the `margin / L` that belongs to it.
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "decides which radii are tried; each is certified on its own"
+    )]
     fn local_radius(
         &self,
         x: &[f64],

@@ -19,6 +19,7 @@ pub fn enumerate(chain: &Chain, norm: Norm) -> (f64, f64) {
     let oriented;
     // The last layer's updates are the most frequent: let them be on the smaller matrix. Their size
     // does not depend on the orientation, but the number of the earlier ones' does.
+    #[expect(clippy::float_arithmetic, reason = "an estimate of work")]
     let cost = |c: &Chain| {
         let mut branches = 0;
         c.slopes()
@@ -89,6 +90,10 @@ impl Enumeration {
         for (r, slopes) in chain.slopes().iter().enumerate() {
             let Slopes::Componentwise(d) = slopes else { continue };
             let w = dense(r + 1);
+            #[expect(
+                clippy::float_arithmetic,
+                reason = "its rounding is one of the operations that `error_up` counts"
+            )]
             let step = d.alpha().iter().zip(d.beta()).map(|(a, b)| b - a);
             layers.push(Layer {
                 rows: w.nrows(),
@@ -194,6 +199,10 @@ impl Enumeration {
 }
 
 /// `state += slope * column row^T`.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "its roundings are counted by `error_up`, or excluded by `is_exact`"
+)]
 fn add_outer(state: &mut [f64], column: &[f64], slope: f64, row: &[f64]) {
     let n = row.len();
     for (i, &w) in column.iter().enumerate() {
@@ -208,6 +217,10 @@ fn add_outer(state: &mut [f64], column: &[f64], slope: f64, row: &[f64]) {
 
 /// Whether every sum of the enumeration is computed without rounding: all numbers are multiples of one
 /// power of two per layer and all sums stay below 2^52 of it (see [`Grid`]).
+#[expect(
+    clippy::float_arithmetic,
+    reason = "the sums may be as large as 2^53: a factor of 2 absorbs the rounding of `size`"
+)]
 fn is_exact(chain: &Chain) -> bool {
     let (mut step, mut size) = (0i32, 1.0f64);
     for (r, map) in chain.maps().iter().enumerate() {
@@ -243,13 +256,17 @@ fn error_up(chain: &Chain, norm: Norm) -> f64 {
     let dimension = chain.inputs().max(chain.outputs());
     let relative = gamma(operations + dimension + 2);
     let sizes = perturbation_up(chain, norm);
-    // An underflow loses at most 2^-1075 in each operation, and later layers multiply it by their
-    // norms: at most by the product of the norms that are above 1.
-    let amplified = chain
-        .maps()
-        .iter()
-        .map(|m| absolute_norm_up(&m.magnitude(), norm).max(1.0))
-        .fold(1.0, mul_up);
-    let underflow = mul_up(amplified, (operations * dimension * dimension) as f64 * MIN_SUBNORMAL);
+    // In each layer an entry is a sum over its inputs of two terms with two products each, which may lose 2^-1075,
+    // the first of them times an entry of the state before. An error of all entries by e is one of at most e
+    // times the larger side in any norm. Layers before and after multiply this by their norms: at most by the
+    // product of those that are above 1. 2^-1073 for each input and the 5 more in `operations` leave room for
+    // relative errors.
+    let maps = chain.maps().iter().map(|m| absolute_norm_up(&m.magnitude(), norm));
+    let slopes = chain.slopes().iter().map(|s| mul_up(3.0, s.norms_up(norm).magnitude));
+    let amplified = maps.chain(slopes).map(|size| size.max(1.0)).fold(1.0, mul_up);
+    let side = chain.maps().iter().map(|m| m.rows()).fold(chain.inputs(), usize::max);
+    #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
+    let lost = (2 * operations) as f64 * MIN_SUBNORMAL;
+    let underflow = mul_up(mul_up(amplified, side as f64), lost);
     add_up(add_up(mul_up(relative, sizes.magnitude), sizes.radius), underflow)
 }

@@ -72,11 +72,14 @@ impl Bound for K {
             return Err(refusal);
         }
         let (chain, exponent) = (problem.chain(), problem.chain().exponent());
-        let vertices = 2f64.powi(chain.neurons() as i32);
+        #[expect(clippy::float_arithmetic, reason = "decides what is enumerated")]
+        let entries = 2f64.powi(chain.neurons() as i32) * (chain.inputs() * chain.outputs()) as f64;
         let (mut lower, mut upper) = (0.0, f64::INFINITY);
-        if vertices * (chain.inputs() * chain.outputs()) as f64 <= ENUMERATED {
+        if entries <= ENUMERATED {
             (lower, upper) = enumerate(chain, norm);
-            if upper <= lower * CLOSED {
+            #[expect(clippy::float_arithmetic, reason = "decides what is searched as well")]
+            let closed = upper <= lower * CLOSED;
+            if closed {
                 return Ok(Certificate {
                     lower: Some(scale_down(lower, exponent).max(0.0)),
                     guarantee: Guarantee::Enclosure,

@@ -55,6 +55,7 @@ impl Bound for K1 {
         }
     }
 
+    #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
         // The products, and the norm of one of them at a time; of its absolute values only sums are held.
         let maps = problem.chain().maps();

@@ -57,6 +57,7 @@ impl Bound for K2 {
         DOCUMENTATION
     }
 
+    #[expect(clippy::float_arithmetic, reason = "an estimate of work")]
     fn cost(&self, problem: &Problem, norm: Norm) -> Cost {
         let chain = problem.chain();
         let maps = chain.maps();
@@ -86,6 +87,7 @@ impl Bound for K2 {
         if leaf < 2e9 && widest.powi(3) < 3e9 { Cost::Cheap } else { Cost::Expensive }
     }
 
+    #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
         // The decompositions of the inner maps are kept, with scratch space for one; each factor then has
         // products of its own, and its K5 goes through whole where there are several columns.
@@ -224,6 +226,10 @@ impl Halves {
         let (u, s, v) = thin_svd(w.view()).ok_or_else(failed)?;
         // A singular value that is zero up to rounding would enter by its square root, far above the
         // rounding error; as zero it leaves no more than itself in the residual.
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "a guess: what is left out is part of the residual"
+        )]
         let negligible = s.iter().copied().fold(0.0, f64::max) * f64::EPSILON * s.len() as f64;
         let root = s.mapv(|x| if x <= negligible { 0.0 } else { x.sqrt() });
         let b = Matrix::dense(&u * &root);
@@ -289,6 +295,7 @@ fn full_bound(chain: &Chain, norm: Norm) -> f64 {
 
 /// A local maximum of `||A D B||` by flipping one slope at a time from the largest slopes, in
 /// floating point: an estimate from below of the maximum.
+#[expect(clippy::float_arithmetic, reason = "an estimate, and called one")]
 fn greedy(chain: &Chain, norm: Norm) -> f64 {
     let (b, a) = (chain.maps()[0].matrix.to_dense(), chain.maps()[1].matrix.to_dense());
     let Slopes::Componentwise(d) = &chain.slopes()[0] else { return 0.0 };
@@ -326,6 +333,7 @@ fn greedy(chain: &Chain, norm: Norm) -> f64 {
 }
 
 /// An estimate of the spectral norm from below.
+#[expect(clippy::float_arithmetic, reason = "an estimate, and called one")]
 fn power_iteration(m: &Array2<f64>) -> f64 {
     let mut x = ndarray::Array1::from_shape_fn(m.ncols(), |j| 1.0 + (j as f64 * 0.618).fract());
     x /= x.dot(&x).sqrt();

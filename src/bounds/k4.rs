@@ -74,6 +74,7 @@ impl Bound for K4 {
         if work < 2e10 { Cost::Cheap } else { Cost::Expensive }
     }
 
+    #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
         // The products; beginnings with their error terms and what they become in front of a cut, also in
         // tiles; ends, likewise; a product in each thread.
@@ -110,6 +111,7 @@ struct Meeting {
     start_columns: usize,
 }
 
+#[expect(clippy::float_arithmetic, reason = "estimates, which no number depends on")]
 impl Meeting {
     /// Where beginnings and ends are about equally many numbers. An end cannot contain a max-pooling, which
     /// is not linear: the beginnings go at least up to the last of them.

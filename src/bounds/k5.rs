@@ -68,6 +68,7 @@ impl Bound for K5 {
         problem.price(norm, problem.products_bytes() / 8)
     }
 
+    #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
         // The products; blocks of columns for each cut and for the errors.
         let oriented = problem.oriented(norm);

@@ -102,6 +102,7 @@ impl Bound for KSdp {
         if seconds(problem, norm) <= 5.0 { Cost::Cheap } else { Cost::Expensive }
     }
 
+    #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
         // Copies of the weights with their errors; for each of the rows that are solved side by side the
         // matrix, its factor and its inverse, products with them, and the Newton system.
@@ -148,6 +149,7 @@ impl Bound for KSdp {
 /// A rough time, from measurements on two cores: about 6 seconds for the matrix and its inverse at
 /// 1,000 neurons, 2 for the Newton system at 1,000 unknowns. Of many rows most are skipped or end after
 /// a few steps: on average a tenth of the first one, two at a time.
+#[expect(clippy::float_arithmetic, reason = "an estimate of time")]
 fn seconds(problem: &Problem, norm: Norm) -> f64 {
     let chain = problem.chain();
     let (inputs, outputs) = (chain.inputs(), chain.outputs());

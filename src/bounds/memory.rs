@@ -4,6 +4,7 @@
 //! It is meant to be above what is measured and below three times of it where arrays decide (see
 //! `tests/scale.rs`): sums of scratch space are rounded up, and what is shared is counted once. What a
 //! search keeps in its queue grows with the time that it is given and is not part of it.
+#![expect(clippy::float_arithmetic, reason = "estimates of memory")]
 
 use super::problem::Oriented;
 use super::{Bound, Problem, Refusal, streamed};

@@ -1,5 +1,9 @@
 //! The bounds: one file each. A new bound is one file here and one line in [`REGISTRY`].
 
+// A bound must not be too small because of rounding: every operation on floating-point numbers is one of
+// `numeric::rounding`, or says at its place why it may be rounded to nearest. Tests may calculate freely.
+#![cfg_attr(not(test), warn(clippy::float_arithmetic))]
+
 pub mod certificate;
 pub mod certify;
 pub mod gradient;

@@ -13,7 +13,7 @@ use super::k5::{Cut, Errors};
 use super::products::{Apply, Products, add_block_up};
 use crate::network::{Chain, Slopes, Windows};
 use crate::numeric::Grid;
-use crate::numeric::rounding::{add_down, add_up, max_up, mul_up, sub_up};
+use crate::numeric::rounding::{add_up, max_up, mul_up, sub_down, sub_up};
 
 /// Upper bounds of the absolute values of the entries of all Jacobians times `start` (columns of the
 /// identity), column by column, without the powers of two of the maps.
@@ -99,9 +99,13 @@ fn hulls(
         for k in 0..columns {
             let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
             for j in windows.window(i) {
-                low = low.min(add_down(z[[j, k]], -e[[j, k]]));
+                low = low.min(sub_down(z[[j, k]], e[[j, k]]));
                 high = high.max(add_up(z[[j, k]], e[[j, k]]));
             }
+            #[expect(
+                clippy::float_arithmetic,
+                reason = "any number will do: the radii are distances from it, rounded up"
+            )]
             let middle = low / 2.0 + high / 2.0;
             centres[k] = middle;
             radii[k] = max_up(sub_up(high, middle), sub_up(middle, low));

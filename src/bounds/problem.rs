@@ -197,6 +197,7 @@ impl Problem {
     ///
     /// # Errors
     /// A refusal with the estimate where they do not.
+    #[expect(clippy::float_arithmetic, reason = "sizes for a message")]
     pub fn check_memory(&self) -> Result<(), Refusal> {
         let (needed, limit) = (self.products_bytes(), self.options.memory_limit);
         if needed <= limit {
@@ -223,6 +224,7 @@ impl Problem {
 
     /// Whether work on `entries` stored entries of matrices takes seconds at most in `norm`, where each
     /// is applied to all columns of [`Oriented::start`].
+    #[expect(clippy::float_arithmetic, reason = "an estimate of work")]
     pub fn price(&self, norm: Norm, entries: usize) -> Cost {
         let columns = self.oriented(norm).start_columns(norm);
         if entries as f64 * columns as f64 <= 1e10 { Cost::Cheap } else { Cost::Expensive }

@@ -125,6 +125,7 @@ impl Products {
             }
             for (s, &count) in entries[..t - 1].iter().enumerate() {
                 let dense = map.rows().saturating_mul(maps[s].columns());
+                #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
                 let stored = (count as f64 / samples.max(1) as f64 * map.rows() as f64) as usize;
                 let all_sparse = maps[s..t].iter().all(|m| m.matrix.as_dense().is_none());
                 let sparse = if all_sparse { stored.saturating_mul(24) } else { usize::MAX };
@@ -171,6 +172,8 @@ struct Step {
     centred: Matrix,
     /// Whether no entry of `W C` was rounded.
     exact: bool,
+    /// The number of terms of an entry of `W C`.
+    terms: usize,
     /// `||W||_inf` times the largest centre.
     growth: f64,
 }
@@ -180,7 +183,8 @@ impl Step {
         let centred = slopes.centred(&map.matrix);
         let exact = slopes.centres_exactly(&map.matrix);
         let centre = slopes.norms_up(Norm::Linf).centre;
-        Step { centred, exact, growth: mul_up(map.mantissa_norm_up(Norm::Linf), centre) }
+        let growth = mul_up(map.mantissa_norm_up(Norm::Linf), centre);
+        Step { centred, exact, terms: slopes.centre_terms(), growth }
     }
 }
 
@@ -198,14 +202,15 @@ impl Product {
         } else {
             step.centred.dot_error(self.value.grid())
         };
-        // One rounding for the centre, one dot product; gammas add up along the chain.
+        // One rounding for each term of W C, one dot product; gammas add up along the chain.
         let relative = match (step.exact, dot.relative > 0.0) {
             (true, false) => 0.0,
             (true, true) => dot.relative,
-            (false, _) => gamma(step.centred.terms() + 1),
+            (false, _) => gamma(step.centred.terms() + step.terms),
         };
         // Entry by entry, an absolute error e of P becomes at most ||W||_inf |C| e, to which the
         // underflow of this step is added: of the dot products, and of the entries of W C.
+        #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
         let centring = if step.exact {
             0.0
         } else {
@@ -314,5 +319,34 @@ impl Bounded {
             bound = add_up(bound, mul_up(error.absolute, dimension));
         }
         max_up(bound, 0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+
+    use super::*;
+    use crate::bounds::{k4, k5};
+    use crate::network::Windows;
+
+    #[test]
+    fn windows_that_pass_the_same_element_round_their_sum() {
+        // On a box in which one element is the largest of two windows that overlap: 1 + 2^-54, which is
+        // no floating-point number.
+        let map = |entries| LinearMap::new(Matrix::dense(entries));
+        let maps = vec![map(arr2(&[[1.0]])), map(arr2(&[[1.0, 2f64.powi(-54)]]))];
+        let pool = Slopes::Pool(Windows::new(1, [vec![0], vec![0]]));
+        let chain = Chain::new(maps, vec![pool]);
+        let products = Products::new(&chain);
+        let norm = ProductNorms::new(&chain, &products, Norm::Linf).get(2, 0);
+        let k5 = k5::apply_up(&chain, &products, arr2(&[[1.0]]))[[0, 0]];
+        let product = |t: usize, s: usize| products.get(t, s).clone();
+        let mut blocks = k4::Blocks::new(&chain, &product, arr2(&[[1.0]]));
+        let _ = blocks.next_up();
+        let k4 = blocks.next_up()[[0, 0]];
+        for bound in [norm, k5, k4] {
+            assert!(bound > 1.0 && bound < 1.0 + 1e-14, "{bound}");
+        }
     }
 }

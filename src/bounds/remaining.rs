@@ -1,6 +1,7 @@
 //! How much time a long computation may still take, for those whose parts take about the same time each.
 //!
 //! Searches by branch and bound have no estimate: nothing is known of the parts that are still to come.
+#![expect(clippy::float_arithmetic, reason = "estimates of time")]
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -44,6 +44,7 @@ fn widest(chain: &Chain, t: usize) -> usize {
 
 /// The bytes that the largest blocks take, before and behind a layer, with what a convolution gathers from
 /// them, and matrices that are written out.
+#[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
 pub(super) fn bytes(chain: &Chain) -> f64 {
     let entries = |t: usize| match Shared::new(chain, t) {
         Some(shared) => {
@@ -192,6 +193,10 @@ impl<'a> Streamed<'a> {
         }
     }
 
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "one rounding for each centre, which `step` counts"
+    )]
     fn for_classes(&self, t: usize, shared: &Shared, use_block: &mut dyn FnMut(usize, &Block<'_>)) {
         let kernels: Vec<_> = shared.maps.iter().map(TransposedKernel::new).collect();
         for (k, fields) in shared.classes.iter().enumerate() {
@@ -221,6 +226,7 @@ impl<'a> Streamed<'a> {
 /// What the step `x <- W_s^T C x` adds to the error: by how much it makes absolute errors grow, and its own
 /// (see [`super::products`]). One rounding for each term of `C^T x` and one dot product; what underflows
 /// in `C^T x` is multiplied by `W_s^T`.
+#[expect(clippy::float_arithmetic, reason = "exact: integers times a power of two")]
 fn step(chain: &Chain, s: usize, transposed: &Matrix) -> (f64, ProductError) {
     let (map, slopes) = (&chain.maps()[s], &chain.slopes()[s]);
     let (size, terms) = (map.mantissa_norm_up(Norm::L1), slopes.centre_terms());

@@ -73,8 +73,9 @@ impl LinearMap {
         let half = -shift / 2;
         let rest = -shift - half;
         let scale = move |x: f64| x * power_of_two(half) * power_of_two(rest);
-        // A quotient in the subnormal range is off by at most half the smallest subnormal.
-        let inexact = |x: f64| x != 0.0 && shift > 0 && scale(x).abs() < f64::MIN_POSITIVE;
+        // A quotient in the subnormal range is off by at most half the smallest subnormal, and may be rounded to
+        // the smallest normal number.
+        let inexact = |x: f64| x != 0.0 && shift > 0 && scale(x).abs() <= f64::MIN_POSITIVE;
         let lost = inexact(self.matrix.grid().min)
             .then(|| self.matrix.map_entries(|x| if inexact(x) { MIN_SUBNORMAL } else { 0.0 }));
         let matrix = self.matrix.scaled_by_power(-shift);
@@ -230,6 +231,12 @@ mod tests {
         let radius = map.radius.expect("1e-300 / 1e300 is not representable");
         assert_eq!(radius.get(0, 0), 0.0);
         assert!(radius.get(0, 1) > 0.0);
+        // 2^-1022 (1 - 2^-53) is rounded to the smallest normal number.
+        let small = (1.0 - f64::EPSILON / 2.0) * power_of_two(-22);
+        let entries = arr2(&[[power_of_two(1000), 0.0], [0.0, small]]);
+        let map = LinearMap::new(Matrix::dense(entries));
+        assert_eq!((map.exponent, map.matrix.get(1, 1)), (1000, f64::MIN_POSITIVE));
+        assert!(map.radius.expect("rounded").get(1, 1) > 0.0);
     }
 
     #[test]

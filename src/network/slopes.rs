@@ -109,6 +109,15 @@ impl Windows {
         self.starts[i + 1] - self.starts[i] == 1
     }
 
+    /// The matrix that passes the elements of windows of one element through.
+    fn selection(&self) -> Matrix {
+        Matrix::sparse(Csr::from_rows(self.count(), self.inputs, |i, push| {
+            if self.passes(i) {
+                self.window(i).for_each(|j| push(j, 1.0));
+            }
+        }))
+    }
+
     /// Row `i` of the result is the largest of the rows of window `i`, entry by entry.
     fn maximum(&self, x: ArrayView2<'_, f64>, keep: impl Fn(usize) -> bool) -> Array2<f64> {
         let mut out = Array2::zeros((self.count(), x.ncols()));
@@ -179,30 +188,27 @@ impl Slopes {
         }
     }
 
-    /// `w C` for the centre `C` of the slopes, with rounding to nearest (one product per entry).
-    /// A pooling window of several elements has no centre: its column of `C` is zero.
+    /// `w C` for the centre `C` of the slopes, with rounding to nearest: [`Slopes::centre_terms`] products are
+    /// added. A pooling window of several elements has no centre: its column of `C` is zero.
     pub fn centred(&self, w: &Matrix) -> Matrix {
         match self {
             Slopes::Componentwise(d) => w.transposed().map(|i, x| d.centre[i] * x).transposed(),
-            Slopes::Pool(pool) => {
-                let selection = Csr::from_rows(pool.count(), pool.inputs(), |i, push| {
-                    if pool.passes(i) {
-                        pool.window(i).for_each(|j| push(j, 1.0));
-                    }
-                });
-                w.multiply(&Matrix::sparse(selection))
-            }
+            Slopes::Pool(pool) => w.multiply(&pool.selection()),
         }
     }
 
     /// Whether [`Slopes::centred`] of `w` is exact: all centres are powers of two or zero, and no entry
-    /// underflows.
+    /// underflows; or no windows pass the same element through, or sums of such are exact.
     pub fn centres_exactly(&self, w: &Matrix) -> bool {
-        let Slopes::Componentwise(d) = self else { return true };
+        let d = match self {
+            Slopes::Componentwise(d) => d,
+            Slopes::Pool(pool) => return w.multiplies_exactly(&pool.selection()),
+        };
         let power = |c: f64| c.to_bits() & ((1 << 52) - 1) == 0;
         let nonzero = || d.centre.iter().filter(|&&c| c != 0.0);
         let least = nonzero().fold(f64::INFINITY, |m, c| m.min(c.abs()));
-        nonzero().all(|&c| power(c)) && w.grid().min * least >= f64::MIN_POSITIVE
+        // The smallest normal number itself may be a rounded product.
+        nonzero().all(|&c| power(c)) && w.grid().min * least > f64::MIN_POSITIVE
     }
 
     /// An upper bound of `w |C|` for a nonnegative matrix.
@@ -211,7 +217,7 @@ impl Slopes {
             Slopes::Componentwise(d) => {
                 w.transposed().map(|i, x| mul_up(d.centre[i].abs(), x)).transposed()
             }
-            Slopes::Pool(_) => self.centred(w),
+            Slopes::Pool(pool) => w.nonnegative_multiply_up(&pool.selection()),
         }
     }
 
@@ -244,7 +250,7 @@ impl Slopes {
         }
     }
 
-    /// The largest number of terms of an entry of [`Slopes::centre_transposed`].
+    /// The largest number of terms of an entry of [`Slopes::centred`] or [`Slopes::centre_transposed`].
     pub fn centre_terms(&self) -> usize {
         match self {
             Slopes::Componentwise(_) => 1,
@@ -340,6 +346,23 @@ mod tests {
             assert!(exact(d.centre()[k]) + exact(d.radius()[k]) >= exact(d.beta()[k]));
             assert!(exact(d.centre()[k]) - exact(d.radius()[k]) <= exact(d.alpha()[k]));
         }
+    }
+
+    #[test]
+    fn products_with_centres_are_exact_unless_they_are_rounded() {
+        let exactly = |c: f64, x: f64| {
+            let slopes = Slopes::Componentwise(Diagonal::new(vec![c], vec![c]));
+            slopes.centres_exactly(&Matrix::dense(arr2(&[[x]])))
+        };
+        let below_one = 1.0 - f64::EPSILON / 2.0;
+        assert!(exactly(0.25, below_one) && !exactly(0.3, below_one));
+        // A quarter of the last one is rounded to the smallest normal number.
+        assert!(exactly(0.25, 8.0 * f64::MIN_POSITIVE));
+        assert!(!exactly(0.25, below_one * 4.0 * f64::MIN_POSITIVE));
+        let pool = |windows: [Vec<usize>; 2]| Slopes::Pool(Windows::new(2, windows));
+        let w = Matrix::dense(arr2(&[[1.0, 0.1]]));
+        assert!(pool([vec![0], vec![1]]).centres_exactly(&w));
+        assert!(!pool([vec![1], vec![1]]).centres_exactly(&w));
     }
 
     #[test]

@@ -104,10 +104,14 @@ impl Convolution {
             return 0.0; // no window touches the input
         };
         // Entries below 1. What underflows is at most 2^-1075 per entry of the kernel, in norm at most
-        // 2^-1075 times their number; the norm is at least the largest entry, hence 1/2: covered by
-        // `next_up`.
+        // 2^-1075 times their number. The norm is at least the largest entry, hence 1/2, unless taps cancel on
+        // a short circle; then `squared` still has room for rounding in it, 1e-16 or so: covered by `next_up`.
         let shift = exponent(largest) + 1;
         let half = -shift / 2;
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "exact: powers of two; `inexact` tells where it underflows"
+        )]
         let scale = |x: f64| x * power_of_two(half) * power_of_two(-shift - half);
         let lost = |&x: &f64| x != 0.0 && scale(x).abs() < f64::MIN_POSITIVE;
         let inexact = self.kernel.iter().any(lost);
@@ -138,6 +142,7 @@ fn symbol_norm_up(
     lattices: &[Lattice; 2],
     points: &mut Option<Vec<Point>>,
 ) -> f64 {
+    #[expect(clippy::float_arithmetic, reason = "an estimate of work")]
     let affordable = (LARGEST_WORK / symbol.cost()) as usize;
     if let [Some(n), Some(m)] = [lattices[0].circle, lattices[1].circle]
         && n.saturating_mul(m) / 2 <= affordable.min(LARGEST_COUNTS.0)

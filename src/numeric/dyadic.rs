@@ -109,6 +109,7 @@ pub fn length_in_bits(integers: &[IBig]) -> i32 {
 
 /// The integers divided by 2 to the power of [`length_in_bits`], to a few units in the last place: the
 /// largest absolute value is between 1/2 and 1.
+#[expect(clippy::float_arithmetic, reason = "a guess: integers verify what comes of it")]
 pub fn to_floats(integers: &[IBig]) -> Vec<f64> {
     let bits = length_in_bits(integers) as usize;
     let drop = bits.saturating_sub(1000);

@@ -7,6 +7,10 @@
 //! networks of Pintore and Despres, 8-bit weights, pooling by averages over 2x2 windows) are
 //! computed without any error this way, and their bounds come out as the numbers of the
 //! publications, digit for digit.
+#![expect(
+    clippy::float_arithmetic,
+    reason = "exact (0 x, powers of two), or a margin of 2 absorbs the rounding of what is compared"
+)]
 
 use ndarray::ArrayView2;
 use rayon::prelude::{ParallelIterator, ParallelSlice};

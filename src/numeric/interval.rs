@@ -73,6 +73,10 @@ impl Interval {
     }
 
     /// A finite number of the interval, near its middle (not rounded in any direction).
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "not rounded in any direction: a number of the interval, by the last two operations"
+    )]
     pub fn midpoint(self) -> f64 {
         let (lo, hi) = (self.lo.max(f64::MIN), self.hi.min(f64::MAX));
         (0.5 * lo + 0.5 * hi).max(lo).min(hi)
@@ -152,18 +156,21 @@ impl std::fmt::Display for Interval {
 
 impl Neg for Interval {
     type Output = Interval;
+    #[expect(clippy::float_arithmetic, reason = "exact: changes of sign")]
     fn neg(self) -> Interval {
         Interval { lo: -self.hi, hi: -self.lo }
     }
 }
 
 /// `a + b` rounded down; a sum with an infinity is that infinity, `inf - inf` is `-inf`.
+#[expect(clippy::float_arithmetic, reason = "a sum with an infinity is exact")]
 fn sum_down(a: f64, b: f64) -> f64 {
     if a.is_infinite() || b.is_infinite() { lower(a + b) } else { add_down(a, b) }
 }
 
 impl Add for Interval {
     type Output = Interval;
+    #[expect(clippy::float_arithmetic, reason = "exact: changes of sign")]
     fn add(self, other: Interval) -> Interval {
         Interval::new(sum_down(self.lo, other.lo), -sum_down(-self.hi, -other.hi))
     }

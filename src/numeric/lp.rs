@@ -8,6 +8,10 @@
 //! `t` is a feasible start (Chvatal, "Linear Programming", 1983, chapters 2 and 8). Multipliers come out as
 //! accurate as a basic solution is, to rounding, where solvers for large programs stop at a tolerance (of
 //! 1e-7 in general), which is not enough to guess exact ones from.
+#![expect(
+    clippy::float_arithmetic,
+    reason = "a guess: points and multipliers are verified by those who use them"
+)]
 
 use super::Interval;
 

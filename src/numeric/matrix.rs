@@ -89,6 +89,10 @@ impl Matrix {
     pub fn scaled_by_power(self, e: i32) -> Matrix {
         let half = e / 2;
         let (first, second) = (power_of_two(half), power_of_two(e - half));
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "to nearest, as it says; `exact` tells where it is"
+        )]
         let scale = |x: f64| x * first * second;
         let mut scaled = match self.entries {
             Entries::Sparse(mut a, mut t) => {
@@ -346,6 +350,21 @@ mod tests {
         assert_eq!(sa.select_rows(&[4, 0]).to_dense(), da.select_rows(&[4, 0]).to_dense());
         assert_eq!(sa.transposed().to_dense(), da.transposed().to_dense());
         assert_eq!(sa.get(2, 1), da.get(2, 1));
+    }
+
+    #[test]
+    fn nonnegative_products_that_underflow_are_raised() {
+        let a = Csr::from_rows(2, 2, |i, push| push(i, 1e-200));
+        for (a, b) in [
+            (Matrix::sparse(a.clone()), Matrix::sparse(a.clone())),
+            (Matrix::dense(a.to_dense()), Matrix::sparse(a.clone())),
+            (Matrix::sparse(a.clone()), Matrix::dense(a.to_dense())),
+        ] {
+            let product = a.nonnegative_multiply_up(&b);
+            assert!(product.get(0, 0) > 0.0 && product.get(1, 1) > 0.0); // 1e-400
+        }
+        let sparse = Matrix::sparse(a);
+        assert_eq!(sparse.nonnegative_multiply_up(&sparse).get(0, 1), 0.0);
     }
 
     #[test]

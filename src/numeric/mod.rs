@@ -4,6 +4,10 @@
 //! ends in `_up` returns a number that is not below the exact value, one ending in `_down` a number
 //! that is not above it. An overflow gives `+inf` (a valid upper bound), never NaN.
 
+// A bound must not be too small because of rounding: every operation on floating-point numbers is one of
+// `numeric::rounding`, or says at its place why it may be rounded to nearest. Tests may calculate freely.
+#![cfg_attr(not(test), warn(clippy::float_arithmetic))]
+
 pub mod conv_norm;
 pub mod decompose;
 pub mod dyadic;

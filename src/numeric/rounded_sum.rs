@@ -1,4 +1,8 @@
 //! Inner products that are computed fast, and bounded afterwards.
+#![expect(
+    clippy::float_arithmetic,
+    reason = "sums to nearest, whose error the terms with `gamma` and MIN_SUBNORMAL cover"
+)]
 
 use super::rounding::{MIN_SUBNORMAL, add_up, gamma, mul_up};
 

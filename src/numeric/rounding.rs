@@ -7,6 +7,10 @@
 //! Tests can make all of this coarse (the module `coarse`): directed operations keep a few bits, or the unit
 //! roundoff is large and products are as wrong as it allows. A direction that is wrong or a term that is
 //! missing is then an error of some percent, which the other terms do not hide.
+#![expect(
+    clippy::float_arithmetic,
+    reason = "the sign of each error is known exactly, and `gamma` makes up for its own"
+)]
 
 /// The unit roundoff of `f64`, `u = 2^-53`: rounding to nearest has a relative error of at most `u`.
 pub const UNIT_ROUNDOFF: f64 = f64::EPSILON / 2.0;

@@ -42,6 +42,10 @@ pub fn spectral_norm_up(a: ArrayView2<'_, f64>) -> f64 {
     // sqrt(m n) 2^-1075: far below the relative distance of two numbers near the norm, which is at
     // least 1/2 here; `next_up` at the end covers it.
     let shift = exponent(largest) + 1;
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "exact: powers of two; `inexact` tells where it underflows"
+    )]
     let scale = |x: f64| {
         let half = -shift / 2;
         x * power_of_two(half) * power_of_two(-shift - half)
@@ -84,6 +88,7 @@ fn gram_eigenvalue_up(gram: ArrayView2<'_, f64>, error: DotError, norms: f64) ->
 
 /// An upper bound of the largest eigenvalue of a symmetric `n x n` matrix, of which the lower half
 /// is read; `+inf` where it cannot be certified.
+#[expect(clippy::float_arithmetic, reason = "guesses of the bound, each of which is verified")]
 pub fn largest_eigenvalue_up(g: ArrayView2<'_, f64>) -> f64 {
     let n = g.nrows();
     let Some(guess) = approximate_largest_eigenvalue(g, 64) else {
@@ -104,6 +109,7 @@ pub fn largest_eigenvalue_up(g: ArrayView2<'_, f64>) -> f64 {
 /// by rounding errors only; `None` where `s` is not shown to be a bound.
 pub(super) fn eigenvalues_at_most_up(g: ArrayView2<'_, f64>, s: f64) -> Option<f64> {
     let n = g.nrows();
+    #[expect(clippy::float_arithmetic, reason = "the rounding of the diagonal is in `rounding`")]
     let shifted = Array2::from_shape_fn((n, n), |(i, j)| {
         if i == j {
             s - g[[i, j]]
@@ -114,6 +120,7 @@ pub(super) fn eigenvalues_at_most_up(g: ArrayView2<'_, f64>, s: f64) -> Option<f
         }
     });
     // The diagonal s - g_ii is rounded to nearest: an error of at most u |s - g_ii| each.
+    #[expect(clippy::float_arithmetic, reason = "a power of two, and 2 u where u would do")]
     let rounding = (0..n).fold(0.0, |m, i| max_up(m, shifted[[i, i]].abs())) * f64::EPSILON;
     let residual = cholesky_residual_up(shifted.view())?;
     Some(add_up(add_up(s, rounding), residual))
@@ -143,6 +150,10 @@ pub fn cholesky_residual_up(m: ArrayView2<'_, f64>) -> Option<f64> {
     // residual its Frobenius norm.
     let mut factor_squares = 0.0;
     let (mut residual_squares, mut m_squares) = (0.0, 0.0);
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "sums of squares to nearest, which `raise` makes upper bounds"
+    )]
     for j in 0..n {
         for i in j..n {
             let weight = if i == j { 1.0 } else { 2.0 };
@@ -154,6 +165,7 @@ pub fn cholesky_residual_up(m: ArrayView2<'_, f64>) -> Option<f64> {
     // Each is a sum of at most n^2 nonnegative terms of at most three operations each; squares
     // that underflow are covered by the smallest normal number per term.
     let g = gamma(n * n + 3);
+    #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
     let tiny = (n * n) as f64 * f64::MIN_POSITIVE;
     let raise = |sum: f64| mul_up(add_up(sum, tiny), add_up(1.0, mul_up(2.0, g)));
     let bound = add_up(sqrt_up(raise(m_squares)), raise(factor_squares));
@@ -174,6 +186,7 @@ pub(super) fn approximate_largest_eigenvalue(g: ArrayView2<'_, f64>, steps: usiz
 }
 
 /// The largest Ritz value of a symmetric matrix after `steps` Lanczos steps from a fixed start.
+#[expect(clippy::float_arithmetic, reason = "a guess, which is verified")]
 fn lanczos(g: ArrayView2<'_, f64>, steps: usize) -> Option<f64> {
     let n = g.nrows();
     // A fixed start without symmetry: powers of the golden rotation.
@@ -215,6 +228,10 @@ pub fn spectral_norm_down(a: ArrayView2<'_, f64>) -> f64 {
     }
     let shift = exponent(largest) + 1;
     let half = -shift / 2;
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "exact: powers of two; `lost` bounds what underflows"
+    )]
     let a = a.mapv(|x| x * power_of_two(half) * power_of_two(-shift - half));
     let Some(x) = approximate_singular_vector(a.view()) else { return 0.0 };
     // ||a x|| / ||x||, rounded down: |fl(a x) - a x| <= gamma_n |a||x| + underflow.
@@ -231,6 +248,7 @@ pub fn spectral_norm_down(a: ArrayView2<'_, f64>) -> f64 {
     let length = sqrt_up(x.iter().fold(0.0, |sum, &x| add_up(sum, mul_up(x, x))));
     let norm = div_down(sqrt_down(squares), upper(length));
     // The scaling may have lost 2^-1075 per entry, in norm at most sqrt(m n) of it.
+    #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
     let lost = if a.iter().any(|x| x.abs() < f64::MIN_POSITIVE) {
         (m * n) as f64 * f64::from_bits(1)
     } else {

@@ -9,6 +9,7 @@
 //! `W~_(t,s)` of K1, K4 and K5 take two matrix products backwards for the one that makes them, so with
 //! them a derivative costs about three times the bound, `l (l + 1) / 2` products for depth `l`. K4 keeps
 //! its `2^l` vectors.
+#![expect(clippy::float_arithmetic, reason = "derivatives are estimates")]
 
 mod backward;
 mod cuts;

@@ -80,6 +80,13 @@ fn slopes_at(network: &LoweredNetwork, x: &[f64]) -> Vec<Choice> {
     choices
 }
 
+/// The distance from `|x|` to the next number, which is more than the error of a result that was rounded to `x`;
+/// `+inf` or NaN where that overflowed.
+#[expect(clippy::float_arithmetic, reason = "exact: neighbours are multiples of their distance")]
+fn step_above(x: f64) -> f64 {
+    x.abs().next_up() - x.abs()
+}
+
 /// A matrix of balls: every entry is within `radius` of `centre`.
 struct Ball {
     centre: Array2<f64>,
@@ -109,8 +116,9 @@ impl Ball {
         for ((mut row, mut errors), (&c, &rho)) in rows.zip(centres.iter().zip(radii)) {
             for (x, e) in row.iter_mut().zip(&mut errors) {
                 // |c x + rounding| with |d - c| <= rho: c e + rho (|x| + e) + |c x| ulp.
+                #[expect(clippy::float_arithmetic, reason = "its error is below `step_above`")]
                 let product = c * *x;
-                let rounding = product.abs().next_up() - product.abs();
+                let rounding = step_above(product);
                 let exact = c == 0.0 || c == 1.0 || *x == 0.0;
                 let spread = mul_up(rho, add_up(x.abs(), *e));
                 let carried = add_up(mul_up(c.abs(), *e), spread);
@@ -131,8 +139,9 @@ impl Ball {
                 let e = self.radius.as_ref().map_or(0.0, |r| r[[i, k]]);
                 if let [only] = window[..] {
                     // Windows may overlap, so the contributions add up.
+                    #[expect(clippy::float_arithmetic, reason = "its error is below `step_above`")]
                     let sum = centre[[only, k]] + x;
-                    let rounding = sum.abs().next_up() - sum.abs();
+                    let rounding = step_above(sum);
                     let exact = centre[[only, k]] == 0.0 || x == 0.0;
                     let carried = add_up(radius[[only, k]], e);
                     radius[[only, k]] = if exact { carried } else { add_up(carried, rounding) };

@@ -188,6 +188,7 @@ impl Layers {
         // One rounding for the centre and a dot product of `width` terms, relative to the computed row.
         let relative = gamma(width + 3);
         // An underflow of at most 2^-1074 in each product of the map, and in each with a centre.
+        #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
         let underflow = {
             let below = sum_up(self.below(r, parts, sizes));
             let own = sum_up(sizes[r].iter().copied());
@@ -209,6 +210,10 @@ impl Layers {
             }
             pending.push(links);
             let (mut error, mut touched) = (0.0, false);
+            #[expect(
+                clippy::float_arithmetic,
+                reason = "`relative` counts the rounding of the centre; the sum is raised below"
+            )]
             for (k, x) in row.iter_mut().enumerate() {
                 touched |= *x != 0.0 && centre[k] != 0.0;
                 *x *= centre[k];
@@ -217,13 +222,25 @@ impl Layers {
             if touched {
                 // A sum of nonnegative products: at least (1 - gamma_width) times the exact one, but for
                 // what underflowed.
+                #[expect(
+                    clippy::float_arithmetic,
+                    reason = "exact: an integer times a power of two"
+                )]
                 let lost = width as f64 * MIN_SUBNORMAL;
+                #[expect(
+                    clippy::float_arithmetic,
+                    reason = "the 8 in gamma covers the rounding of 1 + gamma"
+                )]
                 let sum = mul_up(add_up(error, lost), 1.0 + gamma(2 * width + 8));
                 sources.errors[i] =
                     add_up(sources.errors[i], add_up(mul_up(relative, sum), underflow));
             }
             if let Some(spread) = &spread {
                 let along = row.iter().zip(spread).map(|(x, &e)| mul_up(x.abs(), e));
+                #[expect(
+                    clippy::float_arithmetic,
+                    reason = "1 + gamma_4 loses u at most, and gamma_2 is enough"
+                )]
                 let extra = mul_up(sum_up(along), 1.0 + gamma(4));
                 sources.errors[i] = add_up(sources.errors[i], extra);
             }
@@ -268,6 +285,10 @@ impl Sources {
         };
         let weights = self.weights(&start);
         let mut influence: Vec<Vec<f64>> = slopes.iter().map(|s| vec![0.0; s.len()]).collect();
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "the influence decides the order of the search only"
+        )]
         for (i, neuron) in self.neurons.iter().enumerate() {
             if let Some((r, k)) = *neuron {
                 influence[r][k] = weights[i] * totals[i];

@@ -7,6 +7,10 @@
 //! or `= 0` with some `a_i != 0` of positive `y_i` (all points lie in a hyperplane `a_i . x + c_i = 0`). The
 //! linear programs that find the multipliers are not trusted (Farkas' lemma; Schrijver, "Theory of Linear
 //! and Integer Programming", 1986, section 7.3).
+#![expect(
+    clippy::float_arithmetic,
+    reason = "guesses of points, and of multipliers, which integers verify; signs are exact"
+)]
 
 use std::sync::Arc;
 

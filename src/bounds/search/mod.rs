@@ -38,6 +38,7 @@ const LARGEST: usize = 1 << 24;
 ///
 /// # Errors
 /// A refusal with the estimate.
+#[expect(clippy::float_arithmetic, reason = "sizes for a message")]
 pub fn check_size(chain: &Chain) -> Result<(), Refusal> {
     let maps = chain.maps();
     let weights =
@@ -120,6 +121,10 @@ impl<N> Split<N> {
 }
 
 /// The bound at which a part is done with.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "decides when to stop: the bounds of what is done with are kept"
+)]
 pub fn enough(known: f64) -> f64 {
     known * (1.0 + TOLERANCE)
 }

@@ -272,6 +272,7 @@ impl<'a> Regions<'a> {
     }
 
     /// The input along which to halve a box: where the arguments of the neurons that matter vary most.
+    #[expect(clippy::float_arithmetic, reason = "decides the order of the search only")]
     fn longest(&self, input: &InputBox, ranges: &Ranges, expansion: &Expansion) -> Option<usize> {
         let n = input.dimension();
         let mut score = vec![0.0; n];

@@ -37,6 +37,10 @@ struct Cell {
 
 /// The centres of a partition of the torus with `1 - phi^2` as factors, of about `count` cells at most
 /// (more if the degrees ask for it).
+#[expect(
+    clippy::float_arithmetic,
+    reason = "decides which cells are refined; the eigenvalue at each centre is verified"
+)]
 pub(super) fn partition(symbol: &Symbol, count: usize) -> Vec<Point> {
     let mut cells = evaluated(symbol, first_cells(symbol.degrees));
     loop {
@@ -69,6 +73,10 @@ pub(super) fn partition(symbol: &Symbol, count: usize) -> Vec<Point> {
 
 /// Half of the torus, as `G(-theta)` is the conjugate of `G(theta)`: `[0, pi]` along the first axis on
 /// which the symbol depends, `[-pi, pi]` along another one.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "`factor` takes the cells larger by more than these errors"
+)]
 fn first_cells(degrees: [i64; 2]) -> Vec<Cell> {
     let pi = std::f64::consts::PI;
     let axis = |d: i64, from: f64| {
@@ -95,6 +103,10 @@ fn evaluated(symbol: &Symbol, cells: Vec<Cell>) -> Vec<Cell> {
 }
 
 /// The cell cut in three along the axis that contributes more to `phi`.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "`factor` takes the cells larger by more than these errors"
+)]
 fn thirds(cell: Cell, degrees: [i64; 2]) -> [Cell; 3] {
     let weight = |axis: usize| degrees[axis] as f64 * cell.half[axis];
     let axis = usize::from(weight(1) > weight(0));

@@ -150,6 +150,10 @@ impl Convolution {
     }
 
     /// What [`Convolution::scaled_kernel`] does with an entry.
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "exact: powers of two, for entries that a matrix holds"
+    )]
     pub(in crate::numeric) fn scaling(&self) -> impl Fn(f64) -> f64 + use<> {
         let half = self.exponent / 2;
         let (first, second) = (power_of_two(half), power_of_two(self.exponent - half));
@@ -159,6 +163,10 @@ impl Convolution {
     /// The convolution with each channel of the output, or of the input, multiplied by its factor,
     /// rounded to nearest as the entries of the product of the matrices are. `None` where the number
     /// of factors is another one.
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "rounded as the product that it stands for, whose error is bounded"
+    )]
     pub(in crate::numeric) fn with_scaled_channels(
         &self,
         factors: &[f64],

@@ -114,6 +114,10 @@ impl Symbol {
         let relative = add_up(gamma(columns + count), mul_up(3.0, gamma(k + 4)));
         // At most half a subnormal for each product: in G_delta, and in the evaluation.
         let products = (columns * count * count + 4 * (k + 2)) as f64;
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "exact: an integer, at most the multiplications done, times a power of two"
+        )]
         let absolute = rows as f64 * products * MIN_SUBNORMAL;
         Some(Symbol { constant, terms, degrees, crude: crude_up(&blocks), relative, absolute })
     }
@@ -124,6 +128,7 @@ impl Symbol {
     }
 
     /// The floating-point operations that a frequency takes.
+    #[expect(clippy::float_arithmetic, reason = "an estimate of work")]
     pub fn cost(&self) -> f64 {
         let n = self.constant.nrows() as f64;
         if n == 1.0 {
@@ -154,6 +159,7 @@ impl Symbol {
 
     /// An upper bound of `max lambda_max(G(theta)) / factor` over the points.
     pub fn largest_up(&self, points: &[Point]) -> f64 {
+        #[expect(clippy::float_arithmetic, reason = "decides which point is the first")]
         let guesses: Vec<f64> = points.par_iter().map(|p| self.guess(p) / p.factor).collect();
         let top = (0..points.len()).fold(0, |t, i| if guesses[i] > guesses[t] { i } else { t });
         let Some(point) = points.get(top) else { return 0.0 };

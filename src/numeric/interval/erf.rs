@@ -1,4 +1,8 @@
 //! Enclosures of the error function and of the normal distribution.
+#![expect(
+    clippy::float_arithmetic,
+    reason = "signs and doubling are exact; `gaussian` encloses the error of its square"
+)]
 
 use super::Interval;
 use super::elementary::odd;

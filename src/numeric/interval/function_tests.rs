@@ -126,6 +126,7 @@ fn limits() {
     assert_eq!(Interval::ZERO.exp(), Interval::ONE);
     assert_eq!(Interval::ZERO.tanh(), Interval::ZERO);
     assert_eq!(Interval::ONE.ln(), Interval::ZERO);
+    assert!(Interval::point(f64::MAX).tanh().lo < 1.0);
 }
 
 #[test]

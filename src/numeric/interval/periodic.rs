@@ -1,4 +1,8 @@
 //! Enclosures of sin and cos.
+#![expect(
+    clippy::float_arithmetic,
+    reason = "k times 31 bits is exact; quotients choose k, any near one would do, or n with a margin of 1"
+)]
 
 use super::Interval;
 use super::elementary::{HALF_PI, INVERSE_FACTORIAL, horner};

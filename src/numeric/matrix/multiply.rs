@@ -46,7 +46,7 @@ impl Matrix {
                 Matrix::dense(sparse_apply(b, a.t(), |v| v).reversed_axes())
             }
             (Entries::Sparse(a, _), Entries::Sparse(b, _)) => {
-                let product = sparse_product(a, b);
+                let product = sparse_product(a, b, |x| x);
                 Matrix { parts: product_parts(self, other, &product), ..product }
             }
             (Entries::Blocks(a), Entries::Dense(b)) => {
@@ -57,17 +57,17 @@ impl Matrix {
             }
             (Entries::Sparse(a, _), Entries::Blocks(b)) => match b.selected_by(a) {
                 Some(product) => Matrix::blocks(product),
-                None => sparse_product(a, &b.written().0),
+                None => sparse_product(a, &b.written().0, |x| x),
             },
             (Entries::Blocks(a), Entries::Sparse(b, b_transposed)) => {
                 // (A B)^T = B^T A^T.
                 match a.transposed().selected_by(b_transposed) {
                     Some(product) => Matrix::blocks(product.transposed()),
-                    None => sparse_product(&a.written().0, b),
+                    None => sparse_product(&a.written().0, b, |x| x),
                 }
             }
             (Entries::Blocks(a), Entries::Blocks(b)) => {
-                sparse_product(&a.written().0, &b.written().0)
+                sparse_product(&a.written().0, &b.written().0, |x| x)
             }
         }
     }
@@ -96,7 +96,15 @@ impl Matrix {
             return self.multiply(other);
         }
         let error = self.dot_error(other.grid);
-        self.multiply(other).map_entries(|x| error.raise(x))
+        let product = self.multiply(other);
+        // A sparse product leaves out what underflowed to zero, so there it is raised before.
+        if let Entries::Sparse(..) = product.entries
+            && !self.grid.never_underflows(other.grid)
+            && let (Some(a), Some(b)) = (self.as_sparse(), other.as_sparse())
+        {
+            return sparse_product(a, b, |x| error.raise(x));
+        }
+        product.map_entries(|x| error.raise(x))
     }
 
     /// `self * x` for a dense block of columns, with rounding to nearest.
@@ -115,6 +123,7 @@ impl Matrix {
 
     /// The same matrix, written out where too few of its entries are structural zeros for a sparse matrix to
     /// be faster.
+    #[expect(clippy::float_arithmetic, reason = "an estimate of work")]
     pub fn dense_if_full(self) -> Matrix {
         match &self.entries {
             Entries::Sparse(a, _)
@@ -144,6 +153,10 @@ impl Matrix {
 }
 
 /// `f(a) x` with `f` applied to each entry of `a`, with rounding to nearest.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "dot products to nearest, whose error `dot_error` bounds"
+)]
 pub(super) fn sparse_apply(
     a: &Csr,
     x: ArrayView2<'_, f64>,
@@ -205,8 +218,13 @@ fn product_parts(a: &Matrix, b: &Matrix, product: &Matrix) -> Vec<Part> {
     found
 }
 
-/// The product of two sparse matrices (Gustavson's algorithm), dense where it fills up.
-fn sparse_product(a: &Csr, b: &Csr) -> Matrix {
+/// The product of two sparse matrices (Gustavson's algorithm), dense where it fills up, with `f` applied to
+/// each entry that is not structurally zero.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "dot products to nearest, whose error `dot_error` bounds"
+)]
+fn sparse_product(a: &Csr, b: &Csr, f: impl Fn(f64) -> f64 + Sync) -> Matrix {
     let columns = b.columns();
     let rows: Vec<Vec<(usize, f64)>> = (0..a.rows())
         .into_par_iter()
@@ -224,7 +242,7 @@ fn sparse_product(a: &Csr, b: &Csr) -> Matrix {
                     }
                 }
                 touched.sort_unstable();
-                let row = touched.iter().map(|&j| (j, sums[j])).collect();
+                let row = touched.iter().map(|&j| (j, f(sums[j]))).collect();
                 for &j in touched.iter() {
                     sums[j] = 0.0;
                     seen[j] = false;

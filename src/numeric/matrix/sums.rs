@@ -30,6 +30,7 @@ impl Matrix {
         // Without branches: a product loses the factor 1 - u and half of the least number, which is added;
         // the sum loses 1 - u, and so does the last product, which 1 + 8 u makes up for. Below the normal numbers
         // sums are exact, and a product with a number above 1 does not fall.
+        #[expect(clippy::float_arithmetic, reason = "the comment above bounds the roundings")]
         let sum = |a: &f64, b: &f64| {
             let scaled = if *b == 0.0 { 0.0 } else { b * factor + MIN_SUBNORMAL };
             upper((a + scaled) * (1.0 + 4.0 * f64::EPSILON))

@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2, Axis, Zip, s};
 use crate::numeric::Grid;
 use crate::numeric::product::{DotError, abs_apply_up, multiply};
 use crate::numeric::rounding::{
-    MIN_SUBNORMAL, UNIT_ROUNDOFF, add_up, mul_down, mul_up, power_of_two, sub_down, sub_up,
+    MIN_SUBNORMAL, UNIT_ROUNDOFF, add_down, add_up, mul_down, mul_up, power_of_two, sub_up,
 };
 
 /// A matrix with an entrywise error bound; no radius means that the centre is exact.
@@ -54,6 +54,10 @@ impl Ball {
     }
 
     /// `a * 2^-shift` for `|shift| <= 1100`; entries that underflow are off by at most `2^-1074`.
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "exact: powers of two; what underflows goes to the radius"
+    )]
     pub fn scaled(a: ArrayView2<'_, f64>, shift: i32) -> Ball {
         let half = -shift / 2;
         let (first, second) = (power_of_two(half), power_of_two(-shift - half));
@@ -134,8 +138,16 @@ impl Ball {
                 if m == 0.0 && r == 0.0 {
                     continue;
                 }
+                #[expect(
+                    clippy::float_arithmetic,
+                    reason = "its rounding error goes to the radius"
+                )]
                 let product = m * g;
                 // Far from underflow the fused residual is the rounding error of the product itself.
+                #[expect(
+                    clippy::float_arithmetic,
+                    reason = "the residual is exact far from underflow"
+                )]
                 let exact = product.abs() > 1e-280 && m.mul_add(g, -product) == 0.0;
                 let mut error = if exact {
                     0.0
@@ -190,7 +202,7 @@ impl Ball {
 
 /// An enclosure of the sum of two numbers.
 pub(super) fn sum(a: f64, b: f64) -> Enclosure {
-    Enclosure { low: sub_down(a, -b), high: add_up(a, b) }
+    Enclosure { low: add_down(a, b), high: add_up(a, b) }
 }
 
 #[cfg(test)]

@@ -150,6 +150,10 @@ impl Sum {
         let window = s![row..row + rows, column..column + columns];
         let mut mid = self.mid.slice_mut(window);
         let mut rad = self.rad.slice_mut(window);
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "off by u |fl(a + b)| at most, which goes to the radius"
+        )]
         for ((m, r), &b) in mid.iter_mut().zip(rad.iter_mut()).zip(&block.mid) {
             if b == 0.0 {
                 continue;
@@ -180,10 +184,17 @@ fn is_positive_semidefinite(ball: &Ball) -> bool {
     // cholesky_residual_up bounds its own rounding by gamma_(n+2) (||m||_F + ||R||_F^2) and the
     // residual of a stable factorisation is of that size too: shift by twice their sum. A wrong
     // guess can only make the test fail.
-    let trace = m.diag().iter().fold(0.0, |t: f64, x| t + x.abs());
-    let frobenius = m.iter().fold(0.0, |t: f64, x| t + x * x).sqrt();
-    let shift = 2.0 * (radius + gamma(n + 4) * (frobenius + 2.0 * trace));
+    #[expect(clippy::float_arithmetic, reason = "a guess: a wrong one can only make the test fail")]
+    let shift = {
+        let trace = m.diag().iter().fold(0.0, |t: f64, x| t + x.abs());
+        let frobenius = m.iter().fold(0.0, |t: f64, x| t + x * x).sqrt();
+        2.0 * (radius + gamma(n + 4) * (frobenius + 2.0 * trace))
+    };
     let mut largest = 0.0;
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "the rounding of the shifted diagonal is in `needed`"
+    )]
     for i in 0..n {
         m[[i, i]] -= shift;
         largest = max_up(largest, m[[i, i]].abs());
@@ -219,8 +230,10 @@ fn balanced(ball: &Ball) -> Option<(Array2<f64>, f64)> {
         for j in 0..n {
             let factor = power_of_two(powers[i] + powers[j]);
             let (a, b) = if j <= i { (i, j) } else { (j, i) };
-            mid[[i, j]] = ball.mid[[a, b]] * factor;
             // A power of two is exact unless the product underflows, by less than 2^-1074.
+            #[expect(clippy::float_arithmetic, reason = "exact, or off by less than MIN_SUBNORMAL")]
+            let entry = ball.mid[[a, b]] * factor;
+            mid[[i, j]] = entry;
             let radius = mul_up(max_up(rad(i, j), rad(j, i)), factor);
             sum = add_up(sum, add_up(radius, MIN_SUBNORMAL));
         }

@@ -1,4 +1,5 @@
 //! The third derivative of the barrier along a direction, for second-order steps.
+#![expect(clippy::float_arithmetic, reason = "a guess: `certificate` verifies what comes out")]
 
 use ndarray::{Array1, Array2, Axis, s};
 

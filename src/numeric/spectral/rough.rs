@@ -1,4 +1,8 @@
 //! A cheap upper bound of the spectral norm of small matrices, to tell which need a tight one.
+#![expect(
+    clippy::float_arithmetic,
+    reason = "all errors together are below the factor 1 + 1e-9 at the end, see its comment"
+)]
 
 /// An upper bound of the spectral norm of a matrix given by rows, that is cheap for matrices with a short side `m`, and within a
 /// factor `m^(1/128)` of it: `sigma^2 = lambda(G) <= trace(G^64)^(1/64)` for the Gram matrix `G`.

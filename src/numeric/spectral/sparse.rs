@@ -75,6 +75,10 @@ impl Block {
 }
 
 impl Scaled<'_> {
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "exact: powers of two; `inexact` tells where it underflows"
+    )]
     fn value(&self, x: f64) -> f64 {
         let half = -self.shift / 2;
         x * power_of_two(half) * power_of_two(-self.shift - half)
@@ -149,10 +153,13 @@ impl Scaled<'_> {
             let x = positive(&from_y);
             let from_x = self.abs_apply_up(self.transposed, &x);
             let bound = mul_up(largest_ratio_up(&from_y, &x), largest_ratio_up(&from_x, &y));
+            #[expect(clippy::float_arithmetic, reason = "decides when to stop")]
             let stalled = bound > best * (1.0 - 1e-6);
             best = bound.min(best);
             // A step seldom gains as much as 1/4.
-            if stalled || sqrt_up(best) > 1.25 * known {
+            #[expect(clippy::float_arithmetic, reason = "decides when to stop")]
+            let hopeless = sqrt_up(best) > 1.25 * known;
+            if stalled || hopeless {
                 break;
             }
             y = positive(&from_x);
@@ -163,6 +170,10 @@ impl Scaled<'_> {
     /// An upper bound of `|m| x` for a nonnegative vector; 0 exactly for empty rows.
     fn abs_apply_up(&self, m: &Csr, x: &[f64]) -> Vec<f64> {
         let error = DotError { relative: super::gamma(m.longest_row()), absolute: 0.0 };
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "a sum to nearest, raised; an integer times a power of two is exact"
+        )]
         let row = |i: usize| {
             let sum: f64 = m.row(i).map(|(j, a)| self.value(a).abs() * x[j]).sum();
             // Each product may underflow by half the smallest subnormal.
@@ -180,12 +191,17 @@ fn largest_ratio_up(a: &[f64], b: &[f64]) -> f64 {
 
 /// The vector scaled to a largest entry near 1, with every entry positive (any positive vector will
 /// do, so nothing here is rounded in a direction).
+#[expect(clippy::float_arithmetic, reason = "any positive vector will do")]
 fn positive(v: &[f64]) -> Vec<f64> {
     let largest = v.iter().fold(f64::MIN_POSITIVE, |m: f64, &x| m.max(x));
     v.iter().map(|&x| (x / largest).max(1e-30)).collect()
 }
 
 /// `part part^T` with rounding to nearest, each entry in the order of the columns.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "dot products to nearest, with the error that `gram_eigenvalue_up` is given"
+)]
 fn gram(part: &Csr, transposed: &Csr) -> Array2<f64> {
     let n = part.rows();
     let mut out = Array2::zeros((n, n));

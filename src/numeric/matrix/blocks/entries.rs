@@ -57,6 +57,10 @@ impl Entries {
 
     /// The entries with row `i` multiplied by `factors[i]`, with rounding to nearest; `None` where a
     /// convolution does not stay one.
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "to nearest, as it says; DotError bounds products of one term, too"
+    )]
     pub fn scaled_rows(&self, factors: &[f64]) -> Option<Entries> {
         if factors.iter().all(|&f| f == 1.0) {
             return Some(self.clone());
