@@ -270,3 +270,31 @@ fn error_up(chain: &Chain, norm: Norm) -> f64 {
     let underflow = mul_up(mul_up(amplified, side as f64), lost);
     add_up(add_up(mul_up(relative, sizes.magnitude), sizes.radius), underflow)
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+
+    use super::*;
+    use crate::network::{Diagonal, LinearMap};
+    use crate::numeric::exact;
+
+    #[test]
+    fn underflow_is_covered_where_other_slopes_are_large() {
+        // One neuron in each layer: the largest value is the product of the weights and the largest slopes. The
+        // small slope times 0.7 is rounded in the subnormal range, by up to half of itself, and the large one
+        // multiplies that.
+        for (small, large) in [(2.5e-322, 1e6), (1e-323, 1e6), (3e-319, 100.0), (7e-310, 9e6)] {
+            for slopes in [[small, large], [large, small]] {
+                let maps = [1.0, 0.7, 1.0].map(|w| LinearMap::new(Matrix::dense(arr2(&[[w]]))));
+                let exponent: i32 = maps.iter().map(|map| map.exponent).sum();
+                let layers =
+                    slopes.map(|s| Slopes::Componentwise(Diagonal::new(vec![0.0], vec![s])));
+                let (lower, upper) = enumerate(&Chain::new(maps.into(), layers.into()), Norm::Linf);
+                let scale = crate::numeric::rounding::power_of_two(-exponent);
+                let value = exact(small) * exact(large) * exact(0.7) * exact(scale);
+                assert!(exact(lower) <= value && value <= exact(upper), "{slopes:?}");
+            }
+        }
+    }
+}
