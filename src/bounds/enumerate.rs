@@ -277,7 +277,7 @@ mod tests {
 
     use super::*;
     use crate::network::{Diagonal, LinearMap};
-    use crate::numeric::exact;
+    use crate::numeric::{Matrix, exact};
 
     #[test]
     fn underflow_is_covered_where_other_slopes_are_large() {
