@@ -11,7 +11,7 @@ use super::products::{Product, Products, add_block_up};
 use super::remaining::Counted;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::{Chain, Slopes};
-use crate::numeric::rounding::{add_up, mul_up, sum_up};
+use crate::numeric::rounding::{add_scaled_up, add_up, max_up, mul_up, sum_up};
 use crate::numeric::{Matrix, Norm};
 
 documented_bound! { K4, "\
@@ -225,8 +225,17 @@ impl Subsets<'_> {
     /// The sum of the norms of the products of an end and a beginning, which stand in `block` as rows and
     /// columns of blocks.
     fn norms_up(&self, block: ArrayView2<'_, f64>) -> f64 {
-        let columns = self.oriented.start_columns(self.norm);
-        let blocks = block.exact_chunks((self.oriented.chain.outputs(), columns));
+        let outputs = self.oriented.chain.outputs();
+        if self.oriented.sums_rows(self.norm) {
+            // The largest entries of columns, row by row.
+            let mut sums = Vec::with_capacity(block.len() / outputs);
+            for rows in block.axis_chunks_iter(Axis(0), outputs) {
+                let largest = rows.fold_axis(Axis(0), 0.0, |&m, &x| max_up(m, x));
+                sums.extend(largest);
+            }
+            return sum_up(sums);
+        }
+        let blocks = block.exact_chunks((outputs, self.oriented.start_columns(self.norm)));
         sum_up(blocks.into_iter().map(|block| self.oriented.norm_up(self.norm, block)))
     }
 }
@@ -275,9 +284,8 @@ impl<'a> Blocks<'a> {
             let mut block = product.value.abs_apply_up(x.view());
             if product.error.relative > 0.0 {
                 let size = self.absolute_product.slice(columns);
-                block.zip_mut_with(&size, |y, &a| {
-                    *y = add_up(*y, mul_up(product.error.relative, a))
-                });
+                let relative = product.error.relative;
+                block.zip_mut_with(&size, |y, &a| *y = add_scaled_up(*y, relative, a));
             }
             if let Some(radius) = &self.radius_product {
                 add_block_up(&mut block, radius.slice(columns));

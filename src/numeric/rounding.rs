@@ -217,6 +217,16 @@ pub fn sum_up(values: impl IntoIterator<Item = f64>) -> f64 {
     values.into_iter().fold(0.0, add_up)
 }
 
+/// An upper bound of `a + factor b` for nonnegative numbers, without branches; above it by `10 u` and twice the
+/// least number at most.
+pub fn add_scaled_up(a: f64, factor: f64, b: f64) -> f64 {
+    // The product loses the factor 1 - u and half of the least number, which is added; the sum loses 1 - u, and
+    // so does the last product, which 1 + 8 u makes up for. Below the normal numbers sums are exact, and a product
+    // with a number above 1 does not fall.
+    let scaled = if b == 0.0 { 0.0 } else { b * factor + MIN_SUBNORMAL };
+    kept(upper((a + scaled) * (1.0 + 4.0 * f64::EPSILON)))
+}
+
 /// Arithmetic with errors of some percent.
 #[cfg(test)]
 pub(crate) mod coarse {
@@ -385,5 +395,30 @@ mod tests {
         assert_eq!(add_up(f64::INFINITY, f64::NEG_INFINITY), f64::INFINITY);
         assert_eq!(max_up(f64::NAN, 1.0), f64::INFINITY);
         assert_eq!(gamma(usize::MAX), f64::INFINITY);
+    }
+
+    #[test]
+    fn scaled_sums_are_not_below_the_exact_ones() {
+        // With all bits set, at the least normal number and below it.
+        let sizes = [
+            0.0,
+            1.0,
+            1.0 - f64::EPSILON / 2.0,
+            1e308 / 7.0,
+            3e-308,
+            f64::MIN_POSITIVE,
+            7e-320,
+            5e-324,
+        ];
+        for (a, b) in sizes.iter().flat_map(|&a| sizes.iter().map(move |&b| (a, b))) {
+            for factor in [1.0 / 3.0, 0.1, 2.3e-16, 1e-300] {
+                let computed = add_scaled_up(a, factor, b);
+                let expected = exact(a) + exact(b) * exact(factor);
+                assert!(exact(computed) >= expected, "{a} + {factor} * {b}: {computed}");
+                // 10 u, and two of the least numbers where there are no more digits.
+                let slack = &expected * exact(10.0 * UNIT_ROUNDOFF) + exact(2.0 * MIN_SUBNORMAL);
+                assert!(exact(computed) <= expected + slack, "{a} + {factor} * {b}: {computed}");
+            }
+        }
     }
 }
