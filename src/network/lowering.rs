@@ -84,8 +84,8 @@ impl Network {
         Ok(Lowering::new(self, &shapes, &layers).run())
     }
 
-    /// [`Network::lower`] for a network that is not needed any more: the tensors of a layer are given up as
-    /// soon as it is lowered, so that of all but one layer there is one copy at a time.
+    /// [`Network::lower`] for a network that is not needed any more: the tensors of a layer become those of its
+    /// map, or are given up as soon as it is lowered.
     ///
     /// # Errors
     /// As [`Network::lower`].
@@ -93,9 +93,14 @@ impl Network {
         let shapes = self.shapes()?;
         let mut layers = Vec::with_capacity(self.nodes.len());
         for index in 0..self.nodes.len() {
-            layers.push(self.lowered_layer(index, &shapes)?);
+            let inputs = self.inputs_of(index, &shapes);
             // From here on only the places of the nodes are looked at.
-            self.nodes[index].layer = Arc::new(Activation::Identity);
+            let layer =
+                std::mem::replace(&mut self.nodes[index].layer, Arc::new(Activation::Identity));
+            let kind = layer.kind();
+            let lowered = layer.into_lowered(&inputs);
+            layers
+                .push(lowered.map_err(|reason| LayerError { kind, ..self.error(index, reason) })?);
         }
         Ok(Lowering::new(&self, &shapes, &layers).run())
     }
@@ -114,9 +119,13 @@ impl Network {
         index: usize,
         shapes: &[Vec<usize>],
     ) -> Result<Lowered, LayerError> {
-        let node = &self.nodes[index];
-        let inputs: Vec<Vec<usize>> = node.inputs.iter().map(|&i| shapes[i].clone()).collect();
-        node.layer.lower(&inputs).map_err(|reason| self.error(index, reason))
+        let lowered = self.nodes[index].layer.lower(&self.inputs_of(index, shapes));
+        lowered.map_err(|reason| self.error(index, reason))
+    }
+
+    /// The shapes of what enters a layer.
+    fn inputs_of(&self, index: usize, shapes: &[Vec<usize>]) -> Vec<Vec<usize>> {
+        self.nodes[index].inputs.iter().map(|&i| shapes[i].clone()).collect()
     }
 }
 

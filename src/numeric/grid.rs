@@ -15,7 +15,7 @@
 use ndarray::ArrayView2;
 use rayon::prelude::{ParallelIterator, ParallelSlice};
 
-use super::rounding::power_of_two;
+use super::rounding::{exponent, power_of_two};
 
 /// The numbers other than zero whose bits [`Grid::of`] looks at before it gives up on exact sums.
 const PROBED: usize = 64;
@@ -51,26 +51,26 @@ impl Grid {
             values.for_each(|&x| grid.include(x));
             return grid;
         }
-        // The common case, without branches.
-        let (max, min, sum) = values.fold((grid.max, grid.min, 0.0), |(max, min, sum), &x| {
-            (f64::max(max, x.abs()), f64::min(min, size_or_inf(x)), sum + 0.0 * x)
-        });
-        Grid::without_step(max, min, sum)
+        let mut all = Extremes { max: grid.max, min: grid.min, ..Extremes::NONE };
+        values.for_each(|&x| all.include::<false>(x));
+        all.grid(i32::MIN)
     }
 
     /// [`Grid::of`] of numbers that lie next to each other in memory: the same grid, faster.
     pub fn of_slice(values: &[f64]) -> Grid {
         let mut probe = Grid::ZERO;
         values.iter().filter(|&&x| x != 0.0).take(PROBED).for_each(|&x| probe.include(x));
-        if !probe.is_fine() {
-            return Grid::of(values);
-        }
         // Maxima and minima do not depend on the order.
-        let (max, min, sum) = values.par_chunks(1 << 16).map(extremes).reduce(
-            || (0.0, f64::INFINITY, 0.0),
-            |a, b| (f64::max(a.0, b.0), f64::min(a.1, b.1), a.2 + b.2),
-        );
-        Grid::without_step(max, min, sum)
+        let chunks = values.par_chunks(1 << 16);
+        if probe.is_fine() {
+            chunks
+                .map(Extremes::of::<false>)
+                .reduce(|| Extremes::NONE, Extremes::and)
+                .grid(i32::MIN)
+        } else {
+            let all = chunks.map(Extremes::of::<true>).reduce(|| Extremes::NONE, Extremes::and);
+            all.grid(if all.last_bit.is_finite() { exponent(all.last_bit) } else { i32::MAX })
+        }
     }
 
     /// [`Grid::of`] of the entries of a matrix, the faster way where they lie next to each other.
@@ -86,14 +86,12 @@ impl Grid {
         self.step != i32::MAX && self.max >= power_of_two(52) * power_of_two(self.step.max(-1074))
     }
 
-    /// The grid of numbers whose `step` was not looked for; `sum` is NaN where one is not finite.
-    fn without_step(max: f64, min: f64, sum: f64) -> Grid {
-        // A number that is not finite makes 0 * x NaN.
-        if sum == 0.0 && max.is_finite() {
-            Grid { step: i32::MIN, max, min }
-        } else {
-            Grid { step: i32::MIN, max: f64::INFINITY, min: 0.0 }
-        }
+    /// The numbers times `2^e`, none of which may be rounded, hence all normal.
+    pub fn scaled_by_power(self, e: i32) -> Grid {
+        let scale = |x: f64| x * power_of_two(e / 2) * power_of_two(e - e / 2);
+        let known = self.step != i32::MIN && self.step != i32::MAX;
+        let step = if known { self.step + e } else { self.step };
+        Grid { step, max: scale(self.max), min: scale(self.min) }
     }
 
     fn include(&mut self, x: f64) {
@@ -149,25 +147,67 @@ fn size_or_inf(x: f64) -> f64 {
     if x == 0.0 { f64::INFINITY } else { x.abs() }
 }
 
-/// The largest and the smallest nonzero absolute value, and 0 or NaN, as in [`Grid::of`]; in independent
-/// lanes that the compiler keeps in vector registers.
-fn extremes(values: &[f64]) -> (f64, f64, f64) {
-    const LANES: usize = 8;
-    let (mut max, mut min, mut sum) = ([0.0f64; LANES], [f64::INFINITY; LANES], [0.0; LANES]);
-    let mut include = |k: usize, x: f64| {
-        let (size, size_or_inf) = (x.abs(), size_or_inf(x));
-        max[k] = if size > max[k] { size } else { max[k] };
-        min[k] = if size_or_inf < min[k] { size_or_inf } else { min[k] };
-        sum[k] += 0.0 * x;
-    };
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        (0..LANES).for_each(|k| include(k, chunk[k]));
+/// What a pass over numbers finds.
+#[derive(Clone, Copy)]
+struct Extremes {
+    /// The largest and the smallest nonzero absolute value.
+    max: f64,
+    min: f64,
+    /// The smallest of the powers of two that are the last bits of the numbers.
+    last_bit: f64,
+    /// 0, or NaN where a number is not finite: 0 times that is NaN.
+    sum: f64,
+}
+
+impl Extremes {
+    const NONE: Extremes =
+        Extremes { max: 0.0, min: f64::INFINITY, last_bit: f64::INFINITY, sum: 0.0 };
+
+    /// In independent lanes, without branches, so that the compiler keeps them in vector registers.
+    fn of<const LAST_BIT: bool>(values: &[f64]) -> Extremes {
+        const LANES: usize = 8;
+        let mut lanes = [Extremes::NONE; LANES];
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        for chunk in chunks {
+            (0..LANES).for_each(|k| lanes[k].include::<LAST_BIT>(chunk[k]));
+        }
+        rest.iter().for_each(|&x| lanes[0].include::<LAST_BIT>(x));
+        lanes.into_iter().fold(Extremes::NONE, Extremes::and)
     }
-    rest.iter().for_each(|&x| include(0, x));
-    let (max, min) =
-        (max.into_iter().fold(0.0, f64::max), min.into_iter().fold(f64::INFINITY, f64::min));
-    (max, min, sum.into_iter().sum())
+
+    #[inline(always)]
+    fn include<const LAST_BIT: bool>(&mut self, x: f64) {
+        let (size, size_or_inf) = (x.abs(), size_or_inf(x));
+        self.max = if size > self.max { size } else { self.max };
+        self.min = if size_or_inf < self.min { size_or_inf } else { self.min };
+        self.sum += 0.0 * x;
+        if LAST_BIT {
+            // Without the last bit of the fraction; of a power of two, which has none, the bit is the number.
+            let bits = size.to_bits();
+            let fraction = bits & ((1 << 52) - 1);
+            let before =
+                if fraction == 0 { 0.0 } else { f64::from_bits(bits & bits.wrapping_sub(1)) };
+            let last_bit = size_or_inf - before;
+            self.last_bit = if last_bit < self.last_bit { last_bit } else { self.last_bit };
+        }
+    }
+
+    fn and(self, other: Extremes) -> Extremes {
+        Extremes {
+            max: f64::max(self.max, other.max),
+            min: f64::min(self.min, other.min),
+            last_bit: f64::min(self.last_bit, other.last_bit),
+            sum: self.sum + other.sum,
+        }
+    }
+
+    fn grid(self, step: i32) -> Grid {
+        if self.sum == 0.0 && self.max.is_finite() {
+            Grid { step, max: self.max, min: self.min }
+        } else {
+            Grid { step: i32::MIN, max: f64::INFINITY, min: 0.0 }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -205,6 +245,28 @@ mod tests {
                 let mut values = values.clone();
                 values[i] = x;
                 assert_eq!(Grid::of_slice(&values), Grid::of(&values));
+            }
+        }
+    }
+
+    #[test]
+    fn last_bits_of_slices_are_those_of_each_number() {
+        // Powers of two, all bits set, subnormal numbers and zeros, of both signs.
+        let sizes = [0.0, 1.0, 0.75, 3e-308, f64::MIN_POSITIVE, 7e-320, 5e-324, f64::MAX];
+        for a in sizes {
+            for b in sizes {
+                let values = [a, -b];
+                assert_eq!(Grid::of_slice(&values), Grid::of(&values), "{values:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn scaled_grids_are_those_of_scaled_numbers() {
+        for values in [vec![], vec![0.0], vec![1.0, -0.25, 3.0], vec![1.0 / 3.0, 7e100]] {
+            for e in [-301, -1, 0, 7, 500] {
+                let scaled: Vec<f64> = values.iter().map(|x| x * power_of_two(e)).collect();
+                assert_eq!(Grid::of(&values).scaled_by_power(e), Grid::of(&scaled), "{values:?}");
             }
         }
     }

@@ -94,20 +94,29 @@ impl Matrix {
             reason = "to nearest, as it says; `exact` tells where it is"
         )]
         let scale = |x: f64| x * first * second;
+        // Whether no entry is rounded; the smallest normal number may be a rounded one.
+        let max = self.grid.max;
+        let exact =
+            max == 0.0 || scale(self.grid.min) > f64::MIN_POSITIVE && scale(max).is_finite();
+        let grid_of = |grid: &dyn Fn() -> Grid| {
+            if exact { self.grid.scaled_by_power(e) } else { grid() }
+        };
         let mut scaled = match self.entries {
             Entries::Sparse(mut a, mut t) => {
                 for part in [Arc::make_mut(&mut a), Arc::make_mut(&mut t)] {
                     part.values_mut().iter_mut().for_each(|x| *x = scale(*x));
                 }
-                let grid = Grid::of(a.values());
+                let grid = grid_of(&|| Grid::of(a.values()));
                 Matrix { entries: Entries::Sparse(a, t), grid, parts: Vec::new() }
             }
-            Entries::Dense(a) => Matrix::dense(a.mapv(scale)),
+            Entries::Dense(a) => {
+                let a = a.mapv_into(scale);
+                let grid = grid_of(&|| Grid::of_matrix(a.view()));
+                Matrix { entries: Entries::Dense(a), grid, parts: Vec::new() }
+            }
             Entries::Blocks(blocks) => Matrix::blocks(blocks.map(&scale)),
         };
-        // Where an entry may have been rounded the matrix is no longer that of the kernels.
-        let exact = self.grid.max == 0.0
-            || scale(self.grid.min).is_normal() && scale(self.grid.max).is_finite();
+        // Otherwise the matrix is no longer that of the kernels.
         if exact {
             scaled.parts = self.parts.iter().map(|p| p.scaled_by_power(e)).collect();
         }

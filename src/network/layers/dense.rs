@@ -97,6 +97,14 @@ impl Dense {
     }
 }
 
+/// The map has the weights themselves where nobody else has them.
+fn lowered(layer: Dense) -> Lowered {
+    Lowered::Affine(AffineMap {
+        linear: LinearMap::new(Matrix::shared(layer.weight)),
+        bias: layer.bias.iter().map(|&b| Interval::point(b)).collect(),
+    })
+}
+
 impl Layer for Dense {
     fn kind(&self) -> &'static str {
         TYPE.name
@@ -124,10 +132,11 @@ impl Layer for Dense {
     }
 
     fn lower(&self, _: &[Vec<usize>]) -> Result<Lowered, String> {
-        Ok(Lowered::Affine(AffineMap {
-            linear: LinearMap::new(Matrix::shared(self.weight.clone())),
-            bias: self.bias.iter().map(|&b| Interval::point(b)).collect(),
-        }))
+        Ok(lowered(self.clone()))
+    }
+
+    fn into_lowered(self: Arc<Self>, _: &[Vec<usize>]) -> Result<Lowered, String> {
+        Ok(lowered(Arc::unwrap_or_clone(self)))
     }
 
     fn pull_back(

@@ -49,6 +49,14 @@ pub trait Layer: Debug + Send + Sync {
     /// Why the layer cannot be bounded.
     fn lower(&self, inputs: &[Vec<usize>]) -> Result<Lowered, String>;
 
+    /// [`Layer::lower`] for a layer that is not needed any more: its tensors may become those of the map.
+    ///
+    /// # Errors
+    /// As [`Layer::lower`].
+    fn into_lowered(self: Arc<Self>, inputs: &[Vec<usize>]) -> Result<Lowered, String> {
+        self.lower(inputs)
+    }
+
     /// Derivatives with respect to the layer's trained parameters, each with the name of the parameter
     /// and in its shape, given the derivative with respect to the linear part that [`Layer::lower`]
     /// gives (without its rounding). What the linear part does not depend on (a bias) gets zeros.
