@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use lipbound::network::layers::dense::Dense;
-use lipbound::network::{Activation, Chain, Diagonal, Layer, LoweredNetwork, Network, Slopes};
+use lipbound::network::{
+    Activation, Chain, Diagonal, Layer, LinearMap, LoweredNetwork, Network, Slopes,
+};
+use lipbound::numeric::{Csr, Matrix};
 use ndarray::{Array1, Array2};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -110,6 +113,21 @@ impl Case {
             _ => Weights::Integers(rng.random_range(1..=4)),
         };
         Case::drawn(seed, kind, false, widths, dyadic_activation, rng)
+    }
+
+    /// The same network with weights in the form of sparse matrices.
+    pub fn with_sparse_maps(mut self) -> Case {
+        let chain = &self.lowered.chain;
+        let sparse = |map: &LinearMap| {
+            let dense = map.matrix.to_dense();
+            let entries = Csr::from_rows(map.rows(), map.columns(), |i, push| {
+                dense.row(i).indexed_iter().for_each(|(j, &x)| push(j, x));
+            });
+            LinearMap { matrix: Matrix::sparse(entries), ..map.clone() }
+        };
+        let maps = chain.maps().iter().map(sparse).collect();
+        self.lowered.chain = Chain::new(maps, chain.slopes().to_vec());
+        self
     }
 
     fn drawn(

@@ -3,6 +3,7 @@
 
     run.py build FOLDER               copies the sources, drops what does not compile, builds the tests
     run.py record FOLDER [PATTERN]    which mutants each test reaches (of the tests whose names match)
+    run.py lint FOLDER                which mutants are noticed without a run: see `lint`
     run.py mutants FOLDER [SECONDS]   runs each mutant's tests, nearest and fastest first, up to so many seconds
     run.py table FOLDER               counts for each file, and the survivors that justified.txt does not explain
 
@@ -86,29 +87,53 @@ def build(folder):
     (folder / "programs.json").write_text(json.dumps(programs))
 
 
-def refused(output, mutants):
+def refused(output, mutants, of_interest=lambda message: message.get("level") == "error", around=("branch", "place")):
+    """The mutants in whose code, or else around whose place, the compiler has something to say."""
     places = collections.defaultdict(list)
     for mutant in mutants:
         places[mutant["file"]].append(mutant)
     dropped = set()
     for line in output.splitlines():
         message = json.loads(line).get("message") or {}
-        if message.get("level") != "error":
+        if not of_interest(message):
             continue
         spans = sorted(message["spans"], key=lambda span: not span["is_primary"])
         found = set()
-        for ranges in ("branch", "place"):
+        for ranges in around:
             for span in spans:
                 start, end = span["byte_start"], span["byte_end"]
-                around = [m for m in places[span["file_name"]]
-                          if m[ranges]["start"] <= start and end <= m[ranges]["end"]]
+                outer = [m for m in places[span["file_name"]]
+                         if m[ranges]["start"] <= start and end <= m[ranges]["end"]]
                 size = lambda m: m[ranges]["end"] - m[ranges]["start"]
-                least = min(map(size, around), default=0)
-                found = found or {m["key"] for m in around if size(m) == least}
+                least = min(map(size, outer), default=0)
+                found = found or {m["key"] for m in outer if size(m) == least}
         if spans and not found:
             print(message["rendered"])
         dropped |= found
     return dropped
+
+
+def lint(folder):
+    """Rounding to nearest is what clippy warns of where no reason stands; the unchanged code has no warnings. Every
+    turned direction, but for those in rounding.rs, is noticed by tests/directions.rs, which turns them itself."""
+    lint = "clippy::float_arithmetic"
+    modules = [folder / "tree/src" / module / "mod.rs" for module in ("bounds", "numeric")]
+    for module in modules:
+        # Warnings as such are off in the copy.
+        module.write_text(module.read_text().replace(f"warn({lint})", f"deny({lint})"))
+    command = ["cargo", "clippy", "--release", "--lib", "--message-format=json", "--target-dir", folder / "target",
+               "--", "--cap-lints=warn"]
+    run = subprocess.run(command, cwd=folder / "tree", stdout=subprocess.PIPE, text=True, check=True)
+    mutants = [m for m in load(folder / "mutants.json", []) if m["kind"] == "rounding"]
+    found = refused(run.stdout, mutants, lambda message: (message.get("code") or {}).get("code") == lint,
+                    around=["branch"])
+    turned = re.compile(r"^(?!src/numeric/rounding).*: (\w+)_(up|down)\(\) -> \1_(up|down) ")
+    noticed = {m["key"]: "directions" for m in mutants if turned.search(m["key"])} | dict.fromkeys(found, lint)
+    done = {key for key, result in results_of(folder).items() if result["killed"]}
+    with open(folder / "results.jsonl", "a") as out:
+        for key in sorted(noticed.keys() - done):
+            out.write(json.dumps({"key": key, "killed": noticed[key], "tests": [], "left": 0}) + "\n")
+    print(f"{len(noticed)} mutants")
 
 
 def execute(folder, program, test, seconds, **more):
@@ -230,14 +255,16 @@ def table(folder):
             continue
         row = rows[mutant["file"]]
         row[0] += 1
-        if not result:
-            continue
-        justified = any(pattern.search(mutant["key"]) for pattern in patterns)
-        row[1] += 1
-        row[2 if result["killed"] else 3 if justified else 4] += 1
-        if not result["killed"] and not justified:
-            survivors.append((mutant, result))
-    print("| file | mutants | run | noticed | justified | left |")
+        killed = result and result["killed"]
+        if not killed and any(pattern.search(mutant["key"]) for pattern in patterns):
+            row[2] += 1
+        elif result:
+            row[1 if killed else 3] += 1
+            if not killed:
+                survivors.append((mutant, result))
+        else:
+            row[4] += 1
+    print("| file | mutants | noticed | justified | left | not run |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for file, row in [*rows.items(), ("all", [sum(column) for column in zip(*rows.values())])]:
         print(f"| {file} | " + " | ".join(map(str, row)) + " |")
@@ -247,7 +274,7 @@ def table(folder):
 
 
 if __name__ == "__main__":
-    commands = {"build": build, "record": record, "mutants": run_mutants, "table": table}
+    commands = {"build": build, "record": record, "lint": lint, "mutants": run_mutants, "table": table}
     if len(sys.argv) < 3 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     more = [float(a) if sys.argv[1] == "mutants" else a for a in sys.argv[3:]]
