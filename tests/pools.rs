@@ -127,3 +127,72 @@ proptest! {
         }
     }
 }
+
+/// A pooling with layers behind it: the ends of the subsets of K4, which are linear, meet beginnings that
+/// are not. Whole numbers, so that the sum of the definition is exact.
+#[test]
+fn k4_behind_a_pooling_is_its_definition() {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(4);
+    let mut matrix =
+        |m, n| Array2::from_shape_simple_fn((m, n), || f64::from(rng.random_range(-3..=3)));
+    // 3 inputs, 4 neurons, windows {0, 1}, {1, 2}, {2, 3}, then three layers of two or three neurons.
+    let maps = [matrix(4, 3), matrix(3, 3), matrix(2, 3), matrix(3, 2), matrix(2, 3)];
+    let dense = |w: &Array2<f64>| -> Arc<dyn Layer> {
+        Arc::new(Dense::new(w.clone(), Array1::zeros(w.nrows())).expect("shapes"))
+    };
+    let parameters =
+        Parameters { kernel: &[2], stride: Some(&PerAxis::All(1)), dilation: None, padding: None };
+    let mut layers: Vec<Arc<dyn Layer>> = vec![dense(&maps[0])];
+    layers.push(Arc::new(lipbound::network::layers::reshape::Reshape { shape: vec![1, -1] }));
+    layers.push(Arc::new(Pool::new(Kind::Max, &parameters, false, true).expect("a pool")));
+    for map in &maps[1..] {
+        layers.push(dense(map));
+        layers.push(Arc::new(Activation::Relu));
+    }
+    layers.pop();
+    let network = Network::sequential("pooled", vec![3], layers).expect("shapes");
+    let problem = Problem::new(network.lower().expect("a chain"), Options::default());
+    assert_eq!(problem.chain().depth(), 4);
+
+    // What comes out of the pooling, entry by entry: the largest of a window. It is always cut.
+    let pooled = |x: &Array2<f64>| {
+        Array2::from_shape_fn((3, x.ncols()), |(i, j)| x[[i, j]].max(x[[i + 1, j]]))
+    };
+    let abs = |w: &Array2<f64>| w.mapv(f64::abs);
+    let sum = |start: &Array2<f64>, norm: &dyn Fn(&Array2<f64>) -> f64| {
+        let entered = pooled(&abs(&maps[0]).dot(start));
+        let subsets = (0..8).map(|mask: usize| {
+            // The cuts 2, 3, 4 behind the layers of the maps 1, 2, 3.
+            let (mut x, mut product) = (entered.clone(), maps[1].clone());
+            for (layer, map) in maps[2..].iter().enumerate() {
+                if mask >> layer & 1 == 1 {
+                    x = abs(&product).dot(&x);
+                    product = map.clone();
+                } else {
+                    product = map.dot(&product);
+                }
+            }
+            norm(&abs(&product).dot(&x))
+        });
+        // Centres and radii of ReLU are 1/2.
+        subsets.sum::<f64>() / 8.0
+    };
+    let largest = |m: &Array2<f64>| m.iter().copied().fold(0.0, f64::max);
+    let columns = |m: &Array2<f64>| m.columns().into_iter().map(|c| c.sum()).fold(0.0, f64::max);
+    let spectral = |m: &Array2<f64>| thin_svd(m.view()).expect("converges").1[0];
+    let expected = [
+        (Norm::L1, sum(&Array2::eye(3), &columns)),
+        (Norm::L2, sum(&Array2::eye(3), &spectral)),
+        (Norm::Linf, sum(&Array2::ones((3, 1)), &largest)),
+    ];
+    let k4 = lipbound::bounds::find("k4").expect("a bound");
+    for (norm, exact) in expected {
+        let upper = k4.compute(&problem, norm).expect("a value").upper;
+        if norm == Norm::L2 {
+            // Eight decompositions in plain floating point.
+            assert!((upper / exact - 1.0).abs() < 1e-12, "{norm}: {upper}, {exact}");
+        } else {
+            assert_eq!(upper, exact, "{norm}");
+        }
+    }
+}

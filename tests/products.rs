@@ -6,9 +6,9 @@ mod support;
 
 use lipbound::bounds::k4::Blocks;
 use lipbound::bounds::k5::{Cut, Errors};
-use lipbound::bounds::products::Products;
+use lipbound::bounds::products::{ProductNorms, Products};
 use lipbound::network::{Chain, Diagonal, LinearMap, Slopes};
-use lipbound::numeric::Matrix;
+use lipbound::numeric::{Matrix, Norm};
 use ndarray::{Array2, s};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -123,6 +123,31 @@ fn the_blocks_of_k4_are_not_below_the_exact_products() {
             }
         }
     }
+}
+
+#[test]
+fn norms_of_products_are_not_below_those_of_the_exact_products() {
+    let mut missed = 0;
+    for case in (0..20).map(Case::new) {
+        let products = Products::new(&case.chain);
+        for norm in [Norm::L1, Norm::Linf] {
+            let norms = ProductNorms::new(&case.chain, &products, norm);
+            for (t, s) in case.pairs() {
+                let [w, a, b] = case.definition(t, s);
+                let bound = Dyadic::of(norms.get(t, s));
+                let largest = w.abs().plus(&b).norm(norm);
+                assert!(bound >= largest.lower, "{norm} ({t}, {s})");
+                // The norm of what was computed, with the radius, but without its rounding.
+                let computed = Exact::of(&products.get(t, s).value.to_dense()).abs().plus(&b);
+                missed += usize::from(computed.norm(norm).upper < largest.lower);
+                // 1e-13 of A, of which nothing cancels, is more than the rounding and its bound; the norms of the
+                // radii are multiplied one by one.
+                let most = w.abs().norm(norm).upper.plus(&affine(&a, 1e-7, 0.0).norm(norm).upper);
+                assert!(bound <= most, "{norm} ({t}, {s}) is not tight");
+            }
+        }
+    }
+    assert!(missed > 50, "only {missed} norms were rounded down");
 }
 
 /// Nonnegative columns that fit behind a cut, one more than its number.

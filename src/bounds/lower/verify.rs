@@ -238,3 +238,85 @@ impl Ball {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::network::{Diagonal, Slopes};
+    use crate::numeric::{Matrix, exact};
+
+    /// Whether a matrix with these exact entries is in the ball.
+    fn contains(ball: &Ball, entry: impl Fn(usize, usize) -> dashu::rational::RBig) -> bool {
+        ball.centre.indexed_iter().all(|((i, j), &centre)| {
+            let distance = entry(i, j) - exact(centre);
+            let radius = exact(ball.radius.as_ref().map_or(0.0, |r| r[[i, j]]));
+            distance <= radius && -distance <= radius
+        })
+    }
+
+    #[test]
+    fn balls_hold_what_was_rounded() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut matrix =
+            |m, n| Array2::from_shape_simple_fn((m, n), || rng.random_range(-1.0..1.0));
+        for _ in 0..50 {
+            let (centre, w, slopes) = (matrix(3, 2), matrix(3, 4), matrix(3, 1));
+            let ball = Ball { centre: centre.clone(), radius: None };
+            let slopes = slopes.column(0).to_vec();
+            let scaled = ball.scaled(&slopes, &[0.0; 3]);
+            let entry = |i: usize, j: usize| exact(slopes[i]) * exact(centre[[i, j]]);
+            assert!(contains(&scaled, entry), "{slopes:?} {centre}");
+            let map = LinearMap::new(Matrix::dense(w));
+            let w = map.matrix.to_dense();
+            let product = |i: usize, j: usize| {
+                (0..3).map(|k| exact(w[[k, i]]) * entry(k, j)).reduce(|a, b| a + b).expect("terms")
+            };
+            assert!(contains(&scaled.mapped(&map), product), "{w} {slopes:?} {centre}");
+        }
+        // Two windows that pick the same element.
+        for _ in 0..50 {
+            let centre = matrix(2, 2);
+            let ball = Ball { centre: centre.clone(), radius: None };
+            let picked = ball.selected(&[vec![1], vec![1]], 2);
+            let zero = || exact(0.0);
+            let sum = |j: usize| exact(centre[[0, j]]) + exact(centre[[1, j]]);
+            assert!(contains(&picked, |i, j| if i == 1 { sum(j) } else { zero() }), "{centre}");
+        }
+    }
+
+    #[test]
+    fn elements_that_may_be_the_largest_bound_each_other() {
+        // A window of two elements picks either of them: the entries of the row below come to one or the other.
+        let ball = Ball { centre: arr2(&[[-3.0]]), radius: Some(arr2(&[[0.5]])) };
+        let picked = ball.selected(&[vec![0, 2]], 3);
+        assert_eq!(picked.centre, arr2(&[[0.0], [0.0], [0.0]]));
+        assert_eq!(picked.radius, Some(arr2(&[[3.5], [0.0], [3.5]])));
+    }
+
+    #[test]
+    fn norms_hold_for_all_slopes() {
+        // W_1 D W_0 = 3 d_1 + 4 d_2 with d in [0, 1] and [1/2, 1], or diag(3 d_1, 4 d_2).
+        let map = |entries| LinearMap::new(Matrix::dense(entries));
+        let slopes = [vec![(0.0, 1.0), (0.5, 1.0)]];
+        let intervals =
+            || vec![Slopes::Componentwise(Diagonal::new(vec![0.0, 0.5], vec![1.0, 1.0]))];
+        let scale = |chain: &Chain| crate::numeric::rounding::power_of_two(chain.exponent());
+        let diagonal = arr2(&[[1.0, 0.0], [0.0, 1.0]]);
+        let cases = [
+            (arr2(&[[3.0, 4.0]]), arr2(&[[1.0], [1.0]]), 2.0, 7.0),
+            (arr2(&[[3.0, 0.0], [0.0, 4.0]]), diagonal, 2.0, 4.0),
+        ];
+        for (last, first, least, largest) in cases {
+            let chain = Chain::new(vec![map(first), map(last)], intervals());
+            for norm in Norm::ALL {
+                let (lower, upper) = norm_of(&chain, &slopes, norm);
+                let (lower, upper) = (lower * scale(&chain), upper * scale(&chain));
+                assert!(lower <= least && largest <= upper, "{norm}: {lower}, {upper}");
+            }
+        }
+    }
+}
