@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Folders of `src` that are read, and ends of the names of files that are not, like modules of tests.
-const FOLDERS: [&str; 2] = ["bounds", "numeric"];
+const FOLDERS: [&str; 3] = ["bounds", "network", "numeric"];
 const LEFT_OUT: [&str; 2] = ["numeric/rounding.rs", "tests.rs"];
 
 /// Names of which the ending is no direction of rounding.
@@ -39,6 +39,11 @@ const OPPOSITE: &[Opposite] = &[
     ("bounds/pool_hull.rs", "hulls", "sub_down", 1, "the lower end of a window's interval"),
     ("bounds/search/regions.rs", "consider", "jacobian_norm_down", 1, "a lower bound of L, at a point"),
     ("bounds/search/regions.rs", "search", "scale_down", 1, "the lower bound with which the search starts"),
+    ("network/activation/lines.rs", "relu_lines", "mul_down", 2, "subtracted"),
+    ("network/affine.rs", "apply", "scale_down", 1, "the lower end"),
+    ("network/input_box.rs", "around", "sub_down", 1, "the lower end"),
+    ("network/input_box.rs", "depth", "sub_down", 2, "a lower bound of the distance from the faces"),
+    ("network/ranges.rs", "new", "scale_down", 1, "the least entry, which must not be tiny"),
     ("numeric/conv_norm/cells.rs", "factor", "sub_down", 1, "a divisor"),
     ("numeric/conv_norm/symbol.rs", "ratio_up", "mul_down", 1, "the largest eigenvalue within the level"),
     ("numeric/conv_norm/symbol.rs", "ratio_up", "sub_down", 1, "the same, with its error taken off"),
@@ -79,7 +84,11 @@ fn tokens(text: &[char]) -> Result<Vec<(usize, String)>, String> {
     while i < text.len() {
         match (at(i), at(i + 1), at(i + 2)) {
             ('/', '/', _) => i += text[i..].iter().take_while(|&&c| c != '\n').count(),
-            ('/', '*', _) | ('r', '#', '"' | '#') => return Err("is too hard to read".to_owned()),
+            ('/', '*', _) | ('r', '#', '#') => return Err("is too hard to read".to_owned()),
+            ('r', '#', '"') => {
+                i += 3;
+                i += (i..text.len()).take_while(|&k| (at(k), at(k + 1)) != ('"', '#')).count() + 2;
+            }
             // A quote without another one behind its character begins a lifetime.
             (quote @ '"', ..) | (quote @ '\'', '\\', _) | (quote @ '\'', _, '\'') => {
                 i += 1;
@@ -251,7 +260,7 @@ fn each_turned_direction_is_noticed() {
 
 #[test]
 fn uses_are_told_from_other_text() {
-    let text = r#"
+    let text = r##"
         // a_up
         use x::{b_up, y::c_down};
         struct S { d_up: f64 }
@@ -263,11 +272,14 @@ fn uses_are_told_from_other_text() {
         #[cfg(test)]
         mod tests { fn s_up() { t_up() } }
         const U: f64 = v_up('\'', x.next_up());
-    "#;
+        const W: &str = r#"w_up: "x_up", "#;
+        const Y: f64 = y_up();
+    "##;
     let text: Vec<char> = text.chars().collect();
     let found = uses(&text).expect("code");
     let found: Vec<_> = found.iter().map(|u| format!("{}:{}", u.function, u.name)).collect();
-    let wanted = [":d_up", "j_up:k_up", "i_down:l_down", "i_down:m_down", "i_down:n_down", ":v_up"];
+    let wanted =
+        [":d_up", "j_up:k_up", "i_down:l_down", "i_down:m_down", "i_down:n_down", ":v_up", ":y_up"];
     assert_eq!(found, wanted);
     assert!(uses(&"use x::a_up as b;".chars().collect::<Vec<_>>()).is_err());
 }

@@ -8,7 +8,7 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::perturbation::{absolute_norm_up, perturbation_up};
 use crate::network::{Chain, Slopes};
-use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, sub_down};
+use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, sub_down, upper};
 use crate::numeric::spectral::rough::rough_spectral_norm_up;
 use crate::numeric::spectral::{spectral_norm_down, spectral_norm_up};
 use crate::numeric::{Grid, Norm};
@@ -58,6 +58,11 @@ struct Largest {
 
 impl Largest {
     const NONE: Largest = Largest { lower: 0.0, upper: 0.0 };
+
+    /// A norm that was computed with rounding to nearest; one that overflowed is no lower bound.
+    fn of(norm: f64) -> Largest {
+        Largest { lower: if norm.is_finite() { norm } else { 0.0 }, upper: upper(norm) }
+    }
 
     fn join(self, other: Largest) -> Largest {
         Largest { lower: self.lower.max(other.lower), upper: max_up(self.upper, other.upper) }
@@ -179,19 +184,20 @@ impl Enumeration {
             // The rounding of these sums is part of `error_up`.
             Norm::Linf => {
                 let sums = (0..rows).map(|i| x[i * n..(i + 1) * n].iter().map(|v| v.abs()).sum());
-                let value = sums.fold(0.0, max_up);
-                Largest { lower: value, upper: value }
+                Largest::of(sums.fold(0.0, max_up))
             }
             Norm::L1 => {
                 let sums = (0..n).map(|j| (0..rows).map(|i| x[i * n + j].abs()).sum());
-                let value = sums.fold(0.0, max_up);
-                Largest { lower: value, upper: value }
+                Largest::of(sums.fold(0.0, max_up))
             }
             Norm::L2 => {
                 if rough_spectral_norm_up(x, rows, n) < known {
                     return Largest::NONE;
                 }
-                let Ok(a) = ArrayView2::from_shape((rows, n), x) else { return Largest::NONE };
+                // The shape fits; nothing would be known if it did not.
+                let Ok(a) = ArrayView2::from_shape((rows, n), x) else {
+                    return Largest::of(f64::INFINITY);
+                };
                 Largest { lower: spectral_norm_down(a), upper: spectral_norm_up(a) }
             }
         }
@@ -278,6 +284,28 @@ mod tests {
     use super::*;
     use crate::network::{Diagonal, LinearMap};
     use crate::numeric::{Matrix, exact};
+
+    #[test]
+    fn norms_that_overflow_are_no_lower_bounds() {
+        let leaf = |norm: Norm, x: &[f64]| {
+            let (first, layers) = (Vec::new(), Vec::new());
+            let all = Enumeration { norm, first, inputs: 2, layers, error_up: 0.0 };
+            let Largest { lower, upper } = all.leaf(x, x.len() / 2, 0.0);
+            (lower, upper)
+        };
+        // Sums of absolute values by hand; a NaN may stand for any number.
+        let infinity = f64::INFINITY;
+        assert_eq!(leaf(Norm::Linf, &[3.0, -4.0, 5.0, 1.0]), (7.0, 7.0));
+        assert_eq!(leaf(Norm::L1, &[3.0, -4.0, 5.0, 1.0]), (8.0, 8.0));
+        for x in [[1e308, 1e308, 1.0, 1.0], [1.0, f64::NAN, 1.0, 1.0], [1.0, infinity, 1.0, 1.0]] {
+            assert_eq!(leaf(Norm::Linf, &x), (0.0, infinity), "{x:?}");
+        }
+        for x in [[1e308, 1.0, 1e308, 1.0], [1.0, f64::NAN, 1.0, 1.0], [1.0, infinity, 1.0, 1.0]] {
+            assert_eq!(leaf(Norm::L1, &x), (0.0, infinity), "{x:?}");
+            let (lower, upper) = leaf(Norm::L2, &x);
+            assert!(lower.is_finite() && upper >= 1e308, "{x:?}: {lower} {upper}");
+        }
+    }
 
     #[test]
     fn underflow_is_covered_where_other_slopes_are_large() {

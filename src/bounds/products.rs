@@ -208,8 +208,9 @@ impl Product {
             (true, true) => dot.relative,
             (false, _) => gamma(step.centred.terms() + step.terms),
         };
-        // Entry by entry, an absolute error e of P becomes at most ||W||_inf |C| e, to which the
-        // underflow of this step is added: of the dot products, and of the entries of W C.
+        // Entry by entry, the underflow of this step is added to the error: of the dot products, and of the
+        // entries of W C. Both are twice what can be lost, as the rounding of the dot products may add gamma
+        // times that, and gamma is below 1.
         #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
         let centring = if step.exact {
             0.0
@@ -222,11 +223,16 @@ impl Product {
 }
 
 impl ProductError {
-    /// With one factor more: an absolute error `e` of an entry becomes at most `growth * e`, and relative
-    /// errors combine: `gamma_a + gamma_b + gamma_a gamma_b <= gamma_(a+b)` (Higham, lemma 3.3).
+    /// With one factor more. Relative errors combine: `gamma_a + gamma_b + gamma_a gamma_b <= gamma_(a+b)`
+    /// (Higham, lemma 3.3). An absolute error `e` of an entry becomes at most `||W||_inf |C| e = growth * e`;
+    /// the computed entries, of which the new rounding is a share `gamma_b`, may be larger by as much.
     pub(super) fn extended(self, growth: f64, new: ProductError) -> ProductError {
         let (a, b) = (self.relative, new.relative);
-        let carried = if self.absolute == 0.0 { 0.0 } else { mul_up(growth, self.absolute) };
+        let carried = if self.absolute == 0.0 {
+            0.0
+        } else {
+            mul_up(mul_up(growth, self.absolute), add_up(1.0, b))
+        };
         ProductError {
             relative: add_up(add_up(a, b), mul_up(a, b)),
             absolute: add_up(carried, new.absolute),

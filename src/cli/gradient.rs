@@ -140,6 +140,7 @@ fn save(path: &Path, parameters: &[Parameter]) -> anyhow::Result<()> {
 }
 
 /// One row for each parameter that enters the bound.
+#[expect(clippy::float_arithmetic, reason = "of derivatives, of which nothing is certified")]
 fn table(parameters: &[Parameter]) -> String {
     let width = parameters.iter().map(|p| p.name.chars().count()).fold(20, usize::max);
     let mut text = format!(

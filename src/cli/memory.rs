@@ -60,6 +60,7 @@ fn parse(text: &str) -> Result<usize, String> {
     let number: f64 = text[..text.len() - unit.len()].parse().map_err(|_| failed())?;
     let unit = unit.trim().to_ascii_lowercase();
     let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(failed)?;
+    #[expect(clippy::float_arithmetic, reason = "a number of bytes")]
     let bytes = number * factor;
     // Beyond the range the conversion saturates, which is as good as no limit.
     if bytes >= 1.0 { Ok(bytes as usize) } else { Err(failed()) }

@@ -166,6 +166,7 @@ pub struct Limits {
     pub timings: bool,
 }
 
+#[expect(clippy::float_arithmetic, reason = "a time")]
 fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &text[number.len()..] {

@@ -59,6 +59,7 @@ pub(super) fn apply(map: &LinearMap, bias: &[Interval], x: &[Interval]) -> Vec<I
     let sizes = map.matrix.abs_apply_up(size.view());
     let mut spread = map.matrix.abs_apply_up(radius.view());
     if let Some(r) = &map.radius {
+        // The sums are rounded to nearest, by less than the distance to the next number.
         let largest = (size + radius).mapv(f64::next_up);
         spread.zip_mut_with(&r.abs_apply_up(largest.view()), |a, &b| *a = add_up(*a, b));
     }
@@ -66,6 +67,7 @@ pub(super) fn apply(map: &LinearMap, bias: &[Interval], x: &[Interval]) -> Vec<I
         .map(|i| {
             let rounding = add_up(mul_up(error.relative, sizes[[i, 0]]), error.absolute);
             let slack = add_up(spread[[i, 0]], rounding);
+            #[expect(clippy::float_arithmetic, reason = "exact: a change of sign")]
             let value = Interval::point(sums[[i, 0]]) + Interval::new(-slack, slack);
             let scaled = Interval {
                 lo: scale_down(value.lo, map.exponent),

@@ -3,7 +3,7 @@
 use super::Chain;
 use super::lowering::LoweredNetwork;
 use super::ranges::{Propagation, Ranges};
-use crate::numeric::rounding::{add_down, add_up, sub_down};
+use crate::numeric::rounding::{add_up, sub_down};
 use crate::numeric::{Interval, Matrix};
 
 /// The inputs `x` with `lo_j <= x_j <= hi_j`; all ends are finite. An input with `lo_j = hi_j` is held
@@ -89,6 +89,10 @@ impl InputBox {
     }
 
     /// Half the width of a side, rounded to nearest.
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "to nearest, as it says: for the order of a search"
+    )]
     pub fn radius(&self, input: usize) -> f64 {
         0.5 * self.sides[input].hi - 0.5 * self.sides[input].lo
     }
@@ -97,7 +101,7 @@ impl InputBox {
     /// outside. Constant inputs have no faces.
     pub fn depth(&self, x: &[f64]) -> f64 {
         let free = self.sides.iter().zip(x).filter(|(side, _)| side.lo < side.hi);
-        free.map(|(side, &x)| add_down(x, -side.lo).min(sub_down(side.hi, x)))
+        free.map(|(side, &x)| sub_down(x, side.lo).min(sub_down(side.hi, x)))
             .fold(f64::INFINITY, f64::min)
     }
 }

@@ -54,6 +54,7 @@ impl LinearMap {
     /// Moves a power of two from the entries to the exponent such that `sqrt(||.||_1 ||.||_inf)`,
     /// an upper bound of the spectral norm, is between 1 and 2.
     fn normalised(self) -> LinearMap {
+        #[expect(clippy::float_arithmetic, reason = "chooses a power of two, which is exact")]
         let size = sqrt_up(self.matrix.norm_l1_up()) * sqrt_up(self.matrix.norm_linf_up());
         if size == 0.0 || !size.is_finite() && self.matrix.grid().max > 1e150 {
             // Entries near the largest number: their sums overflow, so go by the largest entry.
@@ -72,12 +73,17 @@ impl LinearMap {
     fn shifted(self, shift: i32) -> LinearMap {
         let half = -shift / 2;
         let rest = -shift - half;
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "exact above the smallest normal number: see below"
+        )]
         let scale = move |x: f64| x * power_of_two(half) * power_of_two(rest);
-        // A quotient in the subnormal range is off by at most half the smallest subnormal, and may be rounded to
-        // the smallest normal number.
-        let inexact = |x: f64| x != 0.0 && shift > 0 && scale(x).abs() <= f64::MIN_POSITIVE;
-        let lost = inexact(self.matrix.grid().min)
-            .then(|| self.matrix.map_entries(|x| if inexact(x) { MIN_SUBNORMAL } else { 0.0 }));
+        // A quotient in the subnormal range is off by at most half the smallest subnormal, or three quarters
+        // of it where both factors round, and may be rounded to the smallest normal number.
+        let inexact = |x: f64| shift > 0 && scale(x).abs() <= f64::MIN_POSITIVE;
+        let lost = |x: f64| if x != 0.0 && inexact(x) { MIN_SUBNORMAL } else { 0.0 };
+        // The least entry is 0 where one is not finite, which says nothing of the others.
+        let lost = inexact(self.matrix.grid().min).then(|| self.matrix.map_entries(lost));
         let matrix = self.matrix.scaled_by_power(-shift);
         let radius = self.radius.map(|r| r.map_entries(|x| scale_up(x, -shift)));
         let radius = match (radius, lost) {
@@ -237,6 +243,21 @@ mod tests {
         let map = LinearMap::new(Matrix::dense(entries));
         assert_eq!((map.exponent, map.matrix.get(1, 1)), (1000, f64::MIN_POSITIVE));
         assert!(map.radius.expect("rounded").get(1, 1) > 0.0);
+    }
+
+    #[test]
+    fn what_underflows_beside_an_entry_that_overflowed_is_in_the_radius() {
+        // 3 * 2^-1074 at the exponent 10 of the other map is no number.
+        let entries = arr2(&[[f64::INFINITY, 0.0], [0.0, 3.0 * MIN_SUBNORMAL]]);
+        let broken = LinearMap::new(Matrix::dense(entries));
+        assert_eq!(broken.exponent, 0);
+        let other = LinearMap::new(Matrix::dense(arr2(&[[power_of_two(10), 0.0]])));
+        let stacked = LinearMap::stacked(&[&broken, &other]);
+        let radius = stacked.radius.expect("an entry was rounded");
+        let value = exact(3.0 * MIN_SUBNORMAL);
+        let largest = exact(stacked.matrix.get(1, 1)) + exact(radius.get(1, 1));
+        let two = dashu::rational::RBig::from(2u8);
+        assert!(largest * two.pow(stacked.exponent as isize) >= value);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! What a model file says ([`Network`]), and what the bounds see of it ([`Chain`]).
 
+// A bound must not be too small because of rounding: every operation on floating-point numbers is one of
+// `numeric::rounding`, or says at its place why it may be rounded to nearest. Tests may calculate freely.
+#![cfg_attr(not(test), warn(clippy::float_arithmetic))]
+
 pub mod activation;
 mod affine;
 pub mod chain;

@@ -129,7 +129,8 @@ fn is_nonnegative(map: &AffineMap, before: Option<&Stage>) -> bool {
     let Some(Stage::Componentwise(parts)) = before else { return false };
     let positive =
         |a: &Activation| matches!(a, Activation::Relu | Activation::Relu6 | Activation::Sigmoid);
-    let copies = map.linear.matrix.is_signed_selection()
+    let copies = map.linear.radius.is_none()
+        && map.linear.matrix.is_signed_selection()
         && map.linear.matrix.as_sparse().is_some_and(|m| m.values().iter().all(|&x| x > 0.0));
     copies
         && parts.iter().all(|(a, _)| positive(a))
@@ -148,4 +149,48 @@ fn sums(mut rows: Vec<Vec<(usize, f64)>>, columns: usize) -> AffineMap {
 
 fn identity(n: usize) -> AffineMap {
     AffineMap { linear: LinearMap::identity(n), bias: vec![Interval::ZERO; n] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::layers::conv::{Conv, Geometry};
+    use crate::network::{Layer, Network};
+    use ndarray::Array3;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_product_that_underflowed_makes_a_copy_no_copy() {
+        // The first of 8 values is h_0 - 2^-1200 h_1 for outputs of ReLUs: negative where only h_1 is not 0.
+        const N: usize = 8;
+        let power = |e: i32| 2f64.powi(e);
+        let channels = |entry: &dyn Fn(usize, usize) -> f64| -> Arc<dyn Layer> {
+            let kernel = Array3::from_shape_fn((N, N, 1), |(i, j, _)| entry(i, j)).into_dyn();
+            let geometry = Geometry { groups: 1, ..Geometry::default() };
+            Arc::new(Conv::new(1, kernel, None, &geometry).expect("a layer"))
+        };
+        let of_diagonal = |first: f64, others: f64| {
+            move |i: usize, j: usize| match (i, j) {
+                (0, 0) => first,
+                _ if i == j => others,
+                _ => 0.0,
+            }
+        };
+        let relu: Arc<dyn Layer> = Arc::new(Activation::Relu);
+        let second = channels(&of_diagonal(1.0, power(-600)));
+        let third = channels(&|i, j| match (i, j) {
+            (0, 1) => -power(-600),
+            _ => of_diagonal(1.0, power(600))(i, j),
+        });
+        let layers = vec![relu, second, third];
+        let network = Network::sequential("copies", vec![N, 1], layers).expect("a network");
+        let lowered = network.lower().expect("a network");
+        let before = Some(&lowered.stages[0]);
+        let map = |linear: LinearMap| AffineMap { linear, bias: lowered.biases[1].clone() };
+        let merged = lowered.chain.maps()[1].clone();
+        let radius = merged.radius.as_ref().map(|radius| radius.get(0, 1));
+        assert!(radius.is_some_and(|r| r > 0.0) && merged.matrix.get(0, 1) == 0.0);
+        assert!(is_nonnegative(&map(LinearMap { radius: None, ..merged.clone() }), before));
+        assert!(!is_nonnegative(&map(merged), before));
+    }
 }

@@ -6,6 +6,7 @@
 //! functions of the state), a derivative `G` with respect to `E` is `G S^T` with respect to `A` and
 //! `A^T G` with respect to `S`. What it is with respect to the layer's parameters each layer says
 //! itself ([`super::layers::Layer::pull_back`]). Nothing here is certified.
+#![expect(clippy::float_arithmetic, reason = "nothing here is certified")]
 
 use std::collections::HashSet;
 

@@ -18,7 +18,9 @@ use super::stage::Stage;
 use super::{Diagonal, InputBox, LinearMap, Slopes, Windows};
 use crate::numeric::product::DotError;
 use crate::numeric::rounded_sum::{RoundedSum, absolute_dot_up};
-use crate::numeric::rounding::{MIN_SUBNORMAL, UNIT_ROUNDOFF, add_up, mul_up, sum_up};
+use crate::numeric::rounding::{
+    MIN_SUBNORMAL, UNIT_ROUNDOFF, add_up, mul_up, scale_down, scale_up, sub_up, sum_up,
+};
 use crate::numeric::{Interval, Matrix};
 
 /// The arguments of the stages of a network lie in these intervals: `arguments[r][k]` for component
@@ -123,13 +125,14 @@ struct Map {
 impl Map {
     fn new(map: &LinearMap) -> Option<Map> {
         let grid = map.matrix.grid();
-        let power = 2f64.powi(map.exponent);
-        let fine = grid.max == 0.0
-            || (grid.max * power < 1e300 && grid.min * power > 1e-290 && power.is_normal());
-        let scaled = |m: &Matrix| m.clone().scaled_by_power(map.exponent);
-        // Entries of the radius that underflow are raised, so that none is lost.
-        let radius = |m: &Matrix| scaled(m).map(|_, x| (x * (1.0 + 4.0 * UNIT_ROUNDOFF)).next_up());
-        fine.then(|| Map { matrix: scaled(&map.matrix), radius: map.radius.as_ref().map(radius) })
+        // Far from underflow and overflow, so that the entries stay as they are.
+        let (max, min) = (scale_up(grid.max, map.exponent), scale_down(grid.min, map.exponent));
+        let fine =
+            map.exponent.unsigned_abs() < 1023 && (grid.max == 0.0 || max < 1e300 && min > 1e-290);
+        let matrix = || map.matrix.clone().scaled_by_power(map.exponent);
+        // Entries of the radius that underflow are raised before a sparse matrix may leave them out.
+        let radius = |m: &Matrix| m.map_entries(|x| scale_up(x, map.exponent));
+        fine.then(|| Map { matrix: matrix(), radius: map.radius.as_ref().map(radius) })
     }
 }
 
@@ -206,12 +209,14 @@ impl<'a> Propagation<'a> {
             let largest = column(known[r - 1].results(&self.network.stages[r - 1]));
             radius.select_rows(rows).abs_apply_up(largest.view())
         });
+        #[expect(clippy::float_arithmetic, reason = "exact: a change of sign")]
+        let negative = |x: f64| -x;
         for (i, &k) in rows.iter().enumerate() {
             block.row_mut(i).assign(&selected.row(i));
-            block.row_mut(count + i).assign(&selected.row(i).mapv(|x| -x));
+            block.row_mut(count + i).assign(&selected.row(i).mapv(negative));
             let slack = spread.as_ref().map_or(0.0, |s| s[[i, 0]]);
             constants[i] = add_up(biases[k].hi, slack);
-            constants[count + i] = add_up(-biases[k].lo, slack);
+            constants[count + i] = sub_up(slack, biases[k].lo);
         }
         for q in (0..r).rev() {
             let through = self.through_stage(q, &block, &known[q], &mut constants);
@@ -227,7 +232,7 @@ impl<'a> Propagation<'a> {
         };
         (0..count)
             .map(|i| {
-                let (hi, lo) = (upper(i), -upper(count + i));
+                let (hi, lo) = (upper(i), negative(upper(count + i)));
                 // Ends in the wrong order are no range; they are due to an overflow.
                 Interval::new(if lo.is_nan() { f64::NEG_INFINITY } else { lo }, hi)
             })
@@ -261,8 +266,9 @@ impl<'a> Propagation<'a> {
                         row_slice.iter().zip(mu.iter_mut()).zip(&mut chosen).zip(lines)
                     {
                         let line = if x > 0.0 { high } else { low };
-                        *mu = x * line.0;
-                        *c = line.1;
+                        #[expect(clippy::float_arithmetic, reason = "`off` bounds its rounding")]
+                        let product = x * line.0;
+                        (*mu, *c) = (product, line.1);
                     }
                     let sum = RoundedSum::of(row_slice, &chosen[..row_slice.len()]);
                     // What the coefficients of the result are off by, times the largest arguments.
@@ -297,9 +303,11 @@ fn through_pool(windows: &Windows, row: &[f64], target: &mut [f64], z: &[Interva
         match element {
             Some(j) => {
                 let before = target[j];
-                target[j] = before + x;
+                #[expect(clippy::float_arithmetic, reason = "`error` bounds its rounding")]
+                let after = before + x;
+                target[j] = after;
                 if before != 0.0 {
-                    let error = mul_up(UNIT_ROUNDOFF, target[j].abs());
+                    let error = mul_up(UNIT_ROUNDOFF, after.abs());
                     sum = add_up(sum, mul_up(error, z[j].magnitude()));
                 }
             }
@@ -381,4 +389,46 @@ impl Known {
 
 fn column(values: Vec<f64>) -> Array2<f64> {
     ndarray::Array1::from(values).insert_axis(Axis(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::conv_norm::{ConvAxis, Convolution};
+    use crate::numeric::exact;
+    use dashu::rational::RBig;
+
+    /// The matrix `entry` times the identity, as a convolution that is too large to be written out.
+    fn multiple_of_identity(entry: f64) -> Matrix {
+        let axis = |inputs| ConvAxis {
+            taps: 1,
+            stride: 1,
+            dilation: 1,
+            padding: 0,
+            inputs,
+            windows: inputs,
+        };
+        let kernel = ndarray::Array4::from_elem((1, 1, 1, 1), entry);
+        let convolution = Convolution::new(kernel, 1, [axis(2), axis((1 << 21) + 1)]);
+        Matrix::convolution(convolution.expect("a convolution"))
+    }
+
+    #[test]
+    fn radii_that_underflow_are_raised() {
+        // 1e-60 * 2^-900 is 1e-331, less than half of the least number.
+        let map = LinearMap {
+            matrix: multiple_of_identity(1.0),
+            radius: Some(multiple_of_identity(1e-60)),
+            exponent: -900,
+        };
+        let radius = Map::new(&map).and_then(|map| map.radius).expect("no overflow");
+        let (mut rows, mut found) = (Vec::new(), Vec::new());
+        radius.row_entries(7, &mut |j, x| {
+            rows.push(j);
+            found.push(x);
+        });
+        assert_eq!((rows, found.len()), (vec![7], 1));
+        assert!(exact(found[0]) >= exact(1e-60) / RBig::from(2u8).pow(900));
+        assert_eq!(found[0], MIN_SUBNORMAL);
+    }
 }

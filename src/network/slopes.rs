@@ -31,11 +31,9 @@ impl Diagonal {
     /// The intervals with the given lower and upper ends.
     pub fn new(alpha: Vec<f64>, beta: Vec<f64>) -> Diagonal {
         debug_assert_eq!(alpha.len(), beta.len());
-        let centre: Vec<f64> = alpha
-            .iter()
-            .zip(&beta)
-            .map(|(&a, &b)| if a == b { a } else { a / 2.0 + b / 2.0 })
-            .collect();
+        #[expect(clippy::float_arithmetic, reason = "any centre will do: the radius is rounded up")]
+        let middle = |(&a, &b): (&f64, &f64)| if a == b { a } else { a / 2.0 + b / 2.0 };
+        let centre: Vec<f64> = alpha.iter().zip(&beta).map(middle).collect();
         let radius = (0..alpha.len())
             .map(|k| max_up(sub_up(beta[k], centre[k]), sub_up(centre[k], alpha[k])))
             .collect();
@@ -190,6 +188,7 @@ impl Slopes {
 
     /// `w C` for the centre `C` of the slopes, with rounding to nearest: [`Slopes::centre_terms`] products are
     /// added. A pooling window of several elements has no centre: its column of `C` is zero.
+    #[expect(clippy::float_arithmetic, reason = "to nearest, as it says: `centre_terms` counts")]
     pub fn centred(&self, w: &Matrix) -> Matrix {
         match self {
             Slopes::Componentwise(d) => w.transposed().map(|i, x| d.centre[i] * x).transposed(),
@@ -208,7 +207,9 @@ impl Slopes {
         let nonzero = || d.centre.iter().filter(|&&c| c != 0.0);
         let least = nonzero().fold(f64::INFINITY, |m, c| m.min(c.abs()));
         // The smallest normal number itself may be a rounded product.
-        nonzero().all(|&c| power(c)) && w.grid().min * least > f64::MIN_POSITIVE
+        #[expect(clippy::float_arithmetic, reason = "to nearest, like the products in question")]
+        let is_normal = w.grid().min * least > f64::MIN_POSITIVE;
+        nonzero().all(|&c| power(c)) && is_normal
     }
 
     /// An upper bound of `w |C|` for a nonnegative matrix.
@@ -230,6 +231,7 @@ impl Slopes {
     }
 
     /// `C^T x` for a block of columns, with rounding to nearest: [`Slopes::centre_terms`] products are added.
+    #[expect(clippy::float_arithmetic, reason = "to nearest, as it says: `centre_terms` counts")]
     pub fn centre_transposed(&self, mut x: Array2<f64>) -> Array2<f64> {
         match self {
             Slopes::Componentwise(d) => {
@@ -321,6 +323,7 @@ fn scale_rows(x: ArrayView2<'_, f64>, factors: impl Iterator<Item = f64>) -> Arr
         // A product with a power of two is exact while it is a normal number.
         let exact = factor == 0.0 || factor.to_bits() & ((1 << 52) - 1) == 0;
         row.mapv_inplace(|value| {
+            #[expect(clippy::float_arithmetic, reason = "raised below, unless it is exact")]
             let product = value * factor;
             if exact && (product >= f64::MIN_POSITIVE || value == 0.0 || factor == 0.0) {
                 upper(product)

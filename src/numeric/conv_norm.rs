@@ -113,7 +113,8 @@ impl Convolution {
             reason = "exact: powers of two; `inexact` tells where it underflows"
         )]
         let scale = |x: f64| x * power_of_two(half) * power_of_two(-shift - half);
-        let lost = |&x: &f64| x != 0.0 && scale(x).abs() < f64::MIN_POSITIVE;
+        // The smallest normal number itself may be a rounded product.
+        let lost = |&x: &f64| x != 0.0 && scale(x).abs() <= f64::MIN_POSITIVE;
         let inexact = self.kernel.iter().any(lost);
         let per_group = self.kernel.dim().0 / self.groups;
         let lattices = [vertical, horizontal];

@@ -345,6 +345,22 @@ mod tests {
     }
 
     #[test]
+    fn a_scaled_kernel_of_which_an_entry_is_rounded_is_no_part() {
+        use crate::numeric::conv_norm::ConvAxis;
+        let axis =
+            |n| ConvAxis { taps: 1, stride: 1, dilation: 1, padding: 0, inputs: n, windows: n };
+        let with = |entry: f64| {
+            let kernel = ndarray::Array4::from_elem((1, 1, 1, 1), entry);
+            let convolution = Convolution::new(kernel, 1, [axis(2), axis(3)]).expect("one");
+            Matrix::convolution(convolution).scaled_by_power(-10)
+        };
+        assert_eq!(with(2048.0 * f64::MIN_POSITIVE).parts.len(), 1);
+        // 2^-1012 (1 - 2^-53) / 2^10 is rounded to 2^-1022.
+        let rounded = with((1.0 - f64::EPSILON / 2.0) * 1024.0 * f64::MIN_POSITIVE);
+        assert_eq!((rounded.get(0, 0), rounded.parts.len()), (f64::MIN_POSITIVE, 0));
+    }
+
+    #[test]
     fn sparse_and_dense_forms_agree() {
         let (a, b) = (banded(6, 7), banded(7, 5));
         let expected = a.to_dense().dot(&b.to_dense()); // small integers and halves: exact

@@ -2,6 +2,11 @@
 //!
 //! Everything here is a pure function of a [`Report`]; nothing is printed.
 
+// What is shown of a bound is rounded in its direction (`report::number`), and bounds are combined by
+// operations of `numeric::rounding`: all others say at their place what they are for. Tests may calculate
+// freely.
+#![cfg_attr(not(test), warn(clippy::float_arithmetic))]
+
 pub mod certification;
 pub mod check;
 pub mod comparison;

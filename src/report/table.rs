@@ -47,10 +47,12 @@ fn cell(norm: &NormReport, id: &str, estimate: bool) -> Option<Cell> {
     let is_estimate = |guarantee| guarantee == Guarantee::Estimate;
     let found = norm.bounds.iter().find(|c| c.id == id && is_estimate(c.guarantee) == estimate)?;
     let best = !estimate && norm.best().is_some_and(|b| b.upper == found.upper);
+    #[expect(clippy::float_arithmetic, reason = "a ratio for reading")]
+    let ratio = |k: f64| k / found.upper;
     let k_star = norm.upper("k_star").filter(|k| k.is_finite() && found.upper > 0.0);
     Some(Cell {
         text: number::upper(found.upper, DIGITS),
-        ratio: k_star.map(|k| k / found.upper).filter(|_| id != "k_star" && !estimate),
+        ratio: k_star.map(ratio).filter(|_| id != "k_star" && !estimate),
         best,
         estimate,
     })
@@ -136,6 +138,7 @@ fn grouped(refused: &[(&'static str, String)]) -> Vec<String> {
 }
 
 /// *L is between a and b.*
+#[expect(clippy::float_arithmetic, reason = "chooses the words")]
 fn sentence(norm: &NormReport) -> Option<String> {
     let best = norm.best()?;
     let upper = number::upper(best.upper, DIGITS);

@@ -22,7 +22,7 @@ use crate::bounds::{Problem, Stop};
 use crate::network::lowering::LoweredNetwork;
 use crate::network::ranges::{Propagation, Ranges};
 use crate::network::{Chain, InputBox, Slopes};
-use crate::numeric::rounding::scale_up;
+use crate::numeric::rounding::{max_up, scale_up};
 use crate::numeric::sdp::Start;
 use crate::numeric::{Interval as Range, Norm};
 
@@ -173,7 +173,7 @@ impl<'a> Regions<'a> {
             } else {
                 bound.min(self.relaxed(&mut node, &slopes, known, split))
             };
-            split.settled = split.settled.max(bound);
+            split.settled = max_up(split.settled, bound);
             return;
         };
         let matter = expansion.influential();
@@ -188,7 +188,7 @@ impl<'a> Regions<'a> {
     fn prune(&self, node: &mut Node, expansion: &Expansion, known: f64, split: &mut Split<Node>) {
         if self.row_norm == Norm::L2 {
             if expansion.largest() <= enough(known) {
-                split.settled = split.settled.max(expansion.largest());
+                split.settled = max_up(split.settled, expansion.largest());
                 node.rows.clear();
             }
             return;
@@ -317,7 +317,7 @@ impl<'a> Regions<'a> {
         let starts = std::mem::take(&mut node.starts);
         for (row, start) in std::mem::take(&mut node.rows).into_iter().zip(starts) {
             let (bound, next) = self.relaxation.bound(slopes, row, known, start.as_ref());
-            largest = largest.max(bound);
+            largest = max_up(largest, bound);
             node.keep(row, next, bound, known, split);
         }
         largest
@@ -335,7 +335,7 @@ impl Node {
         split: &mut Split<Node>,
     ) {
         if bound <= enough(known) {
-            split.settled = split.settled.max(bound);
+            split.settled = max_up(split.settled, bound);
         } else {
             self.rows.push(row);
             self.starts.push(start);

@@ -14,6 +14,7 @@ use crate::bounds::perturbation::perturbation_up;
 use crate::bounds::{Options, Problem};
 use crate::network::{Chain, Slopes};
 use crate::numeric::Norm;
+use crate::numeric::rounding::max_up;
 use crate::numeric::sdp::Start;
 
 /// Which end of its slope interval a neuron has.
@@ -52,10 +53,10 @@ pub fn search(problem: &Problem, norm: Norm) -> Outcome {
     best_first(&tree, roots, 0.0, problem.options(), say)
 }
 
-/// A line on how far a search is; `scaled` turns its numbers into those of the user.
+/// A line on how far a search is, with numbers to nearest; `scaled` turns them into those of the user.
 pub fn progress(name: &str, norm: Norm, outcome: &Outcome, scaled: &dyn Fn(f64) -> f64) -> String {
     format!(
-        "{name} {norm}: between {:.6} and {:.6}, {} parts, {} open",
+        "{name} {norm}: between about {:.6} and {:.6}, {} parts, {} open",
         scaled(outcome.lower),
         scaled(outcome.upper),
         outcome.nodes,
@@ -139,7 +140,7 @@ impl SlopeTree {
             };
             // No neuron that is left has any influence: take the middle of its interval.
             let (down, up) = norm_of(chain, &slopes, self.norm);
-            split.settled = split.settled.max(up.min(bound));
+            split.settled = max_up(split.settled, up.min(bound));
             split.found = split.found.max(down);
             return;
         };

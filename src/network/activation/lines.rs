@@ -6,7 +6,7 @@
 
 use super::Activation;
 use crate::numeric::Interval;
-use crate::numeric::rounding::{mul_down, mul_up, sub_down, sub_up};
+use crate::numeric::rounding::{max_up, mul_down, sub_up};
 
 /// `low.0 x + low.1 <= f(x) <= high.0 x + high.1` for all `x` of an interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +37,7 @@ impl Activation {
         }
         let pieces = self.pieces(x);
         let middle = x.midpoint();
+        #[expect(clippy::float_arithmetic, reason = "any slope will do: intercepts are enclosed")]
         let chord = if x.width() > 0.0 {
             (self.eval(x.hi) - self.eval(x.lo)) / (x.hi - x.lo)
         } else {
@@ -48,6 +49,7 @@ impl Activation {
         for (s, range) in lines.chain([(0.0, self.value(x))]) {
             let line = Lines { low: (s, range.lo), high: (s, range.hi) };
             let best = best.get_or_insert(line);
+            #[expect(clippy::float_arithmetic, reason = "chooses one of two lines that both hold")]
             let at = |l: (f64, f64)| l.0 * middle + l.1;
             if at(line.low) > at(best.low) {
                 best.low = line.low;
@@ -73,11 +75,12 @@ impl Activation {
             let kinks = self.kinks().into_iter().map(|k| k.lo).filter(|&k| x.contains(k));
             return [x.lo, x.hi].into_iter().chain(kinks).map(point).collect();
         }
-        let step = (x.hi - x.lo) / PIECES as f64;
+        // Rounding, overflow of the width and the limits keep the order of the nodes: the pieces cover x.
+        #[expect(clippy::float_arithmetic, reason = "any nodes in this order will do")]
         let node = |i: usize| match i {
             0 => x.lo,
             PIECES => x.hi,
-            _ => (x.lo + i as f64 * step).clamp(x.lo, x.hi),
+            _ => (x.lo + i as f64 * ((x.hi - x.lo) / PIECES as f64)).clamp(x.lo, x.hi),
         };
         (0..PIECES)
             .map(|i| {
@@ -109,6 +112,7 @@ fn intercepts(pieces: &[Piece], s: f64) -> Interval {
     let range = |p: &Piece| {
         let centre = p.value - Interval::point(p.at).scale(s);
         let slopes = p.slopes - Interval::point(s);
+        #[expect(clippy::float_arithmetic, reason = "exact: a change of sign")]
         let offset = Interval::new(-p.below, p.above);
         if p.below == 0.0 && p.above == 0.0 { centre } else { centre + slopes * offset }
     };
@@ -125,14 +129,17 @@ fn relu_lines(x: Interval) -> Lines {
     }
     if x.lo == f64::NEG_INFINITY || x.hi == f64::INFINITY {
         // max(z, 0) <= z - lo, which is finite where lo is.
-        let high = if x.lo == f64::NEG_INFINITY { (0.0, x.hi) } else { (1.0, -x.lo) };
+        let high = if x.lo == f64::NEG_INFINITY { (0.0, x.hi) } else { (1.0, sub_up(0.0, x.lo)) };
         return Lines { low: (0.0, 0.0), high };
     }
+    #[expect(clippy::float_arithmetic, reason = "any slope will do: the intercept is rounded up")]
     let slope = x.hi / (x.hi - x.lo);
     // At both ends the chord must not be below the function.
-    let intercept = mul_up(-slope, x.lo).max(sub_up(x.hi, mul_down(slope, x.hi)));
+    let at_ends = [sub_up(0.0, mul_down(slope, x.lo)), sub_up(x.hi, mul_down(slope, x.hi))];
+    let intercept = max_up(at_ends[0], at_ends[1]);
+    #[expect(clippy::float_arithmetic, reason = "chooses one of two lines that both hold")]
     let low = if x.hi > -x.lo { 1.0 } else { 0.0 };
-    debug_assert!(sub_down(intercept, 0.0) >= 0.0);
+    debug_assert!(intercept >= 0.0);
     Lines { low: (low, 0.0), high: (slope, intercept) }
 }
 

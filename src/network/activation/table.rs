@@ -33,6 +33,7 @@ fn turning(at: Interval, value: Interval) -> Turning {
 /// A turning point known to about 16 digits. The tests prove that it lies within 1e-9 of `at` (the
 /// function is flat there, so the place matters little) and its value within 1e-15 of `value`.
 fn near(at: f64, value: f64) -> Turning {
+    #[expect(clippy::float_arithmetic, reason = "the tests prove these very intervals")]
     let around = |x: f64, radius: f64| Interval::new(x - radius, x + radius);
     turning(around(at, 1e-9), around(value, 1e-15))
 }
@@ -320,7 +321,9 @@ fn clip_kinks(min: Option<f64>, max: Option<f64>) -> Vec<Turning> {
     low.into_iter().chain(high).collect()
 }
 
-/// The slope of the hard sigmoid: the number itself, unless it stands for 1/6.
+/// The slope of the hard sigmoid: the number itself, unless it stands for 1/6, which is above its nearest
+/// `f64`.
+#[expect(clippy::float_arithmetic, reason = "the nearest number to 1/6 is what is meant")]
 fn middle_slope(alpha: f64) -> Interval {
     if alpha == 1.0 / 6.0 { Interval::new(alpha, alpha.next_up()) } else { alpha.into() }
 }

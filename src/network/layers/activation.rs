@@ -70,6 +70,7 @@ impl Layer for Activation {
         })
     }
 
+    #[expect(clippy::float_arithmetic, reason = "a derivative, of which nothing is certified")]
     fn pull_back_slopes(&self, alpha: &[f64], beta: &[f64]) -> Vec<(&'static str, ArrayD<f64>)> {
         let Activation::Prelu { slopes } = self else { return Vec::new() };
         let size = (alpha.len() / slopes.len().max(1)).max(1);

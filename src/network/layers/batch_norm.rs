@@ -82,6 +82,10 @@ impl BatchNorm {
             None => vec![1.0; channels],
             given => channel_bias(given, channels).map_err(|e| e.replacen("bias", "weight", 1))?,
         };
+        #[expect(
+            clippy::float_arithmetic,
+            reason = "a sum that is rounded to nearest keeps its sign"
+        )]
         let valid = |v: &f64| v + epsilon > 0.0 && *v >= 0.0;
         if let Some(bad) = variance.iter().find(|v| !valid(v)) {
             return Err(format!(
@@ -135,6 +139,7 @@ impl Layer for BatchNorm {
         diagonal((0..count).map(|i| of(i).0).collect(), (0..count).map(|i| of(i).1).collect())
     }
 
+    #[expect(clippy::float_arithmetic, reason = "a derivative, of which nothing is certified")]
     fn pull_back(
         &self,
         inputs: &[Vec<usize>],

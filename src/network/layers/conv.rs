@@ -174,6 +174,7 @@ pub(super) fn channel_bias(bias: Option<ArrayD<f64>>, channels: usize) -> Result
 ///
 /// # Errors
 /// As [`convolution`].
+#[expect(clippy::float_arithmetic, reason = "a derivative, of which nothing is certified")]
 pub(super) fn kernel_gradient(
     kernel: &Array4<f64>,
     groups: usize,

@@ -200,8 +200,11 @@ impl Layer for Pool {
 
 /// The means of windows: entries 1/n, enclosed where they are not representable.
 fn averages(inputs: usize, windows: &[(Vec<usize>, usize)]) -> AffineMap {
+    // Windows have at most 2^40 elements, which is exact.
+    #[expect(clippy::float_arithmetic, reason = "`error` bounds its rounding")]
     let weight = |divisor: usize| 1.0 / divisor as f64;
     // A correctly rounded quotient is off by less than the distance to its neighbour.
+    #[expect(clippy::float_arithmetic, reason = "exact: the distance of neighbours")]
     let error = |divisor: usize| {
         if divisor.is_power_of_two() { 0.0 } else { weight(divisor).next_up() - weight(divisor) }
     };

@@ -11,7 +11,7 @@ use super::{AffineMap, Layer, LayerType, Lowered, ParseError, Parsed, show_shape
 use crate::network::linear_map::LinearMap;
 use crate::network::pull_back::MapGradient;
 use crate::network::tensor::{TensorSource, Tensors, to_json};
-use crate::numeric::rounding::sub_up;
+use crate::numeric::rounding::{max_up, sub_up};
 use crate::numeric::{Csr, Interval, Matrix};
 
 /// The layer type `scale`.
@@ -138,7 +138,7 @@ pub(super) fn diagonal(factors: Vec<Interval>, bias: Vec<Interval>) -> Result<Lo
     let centre = matrix(&|f| f.midpoint());
     let radius = matrix(&|f| {
         let m = f.midpoint();
-        sub_up(f.hi, m).max(sub_up(m, f.lo))
+        max_up(sub_up(f.hi, m), sub_up(m, f.lo))
     });
     let radius = (radius.entries() > 0).then(|| Matrix::sparse(radius));
     Ok(Lowered::Affine(AffineMap {
@@ -172,6 +172,7 @@ impl Layer for Scale {
         diagonal(factors.collect(), bias)
     }
 
+    #[expect(clippy::float_arithmetic, reason = "a derivative, of which nothing is certified")]
     fn pull_back(
         &self,
         inputs: &[Vec<usize>],

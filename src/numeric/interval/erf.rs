@@ -6,6 +6,7 @@
 
 use super::Interval;
 use super::elementary::odd;
+use crate::numeric::rounding::MIN_SUBNORMAL;
 
 /// 2/sqrt(pi).
 pub const TWO_OVER_SQRT_PI: Interval = Interval::around(std::f64::consts::FRAC_2_SQRT_PI);
@@ -53,12 +54,9 @@ fn erfc_point(x: f64) -> Interval {
     }
 }
 
-/// `exp(-x^2)`, with the rounding error of `x^2` taken out.
+/// `exp(-x^2)` for `|x| <= 28`, with the rounding error of `x^2` taken out.
 fn gaussian(x: f64) -> Interval {
     let p = x * x;
-    if p == f64::INFINITY {
-        return (-Interval::point(x).square()).exp();
-    }
     // x^2 = p + e, and the fused operation rounds e to nearest: to itself where it is a number, and
     // otherwise (below 2^-1022) by less than one step.
     let e = Interval::around(x.mul_add(x, -p));
@@ -88,8 +86,8 @@ fn erf_series(x: f64) -> Interval {
 fn erfc_fraction(x: f64) -> Interval {
     const DEPTH: u32 = 70;
     if x > 28.0 {
-        // erfc(x) <= exp(-x^2) for x >= 0.
-        return Interval::new(0.0, gaussian(x).hi);
+        // erfc(x) <= exp(-x^2) < exp(-784) for x >= 0, and 784 / ln 2 > 1131: below 2^-1131.
+        return Interval::new(0.0, if x.is_finite() { MIN_SUBNORMAL } else { 0.0 });
     }
     let twice = Interval::point(2.0 * x);
     let last = twice + Interval::new(0.0, f64::from(DEPTH + 2)) / Interval::point(x);

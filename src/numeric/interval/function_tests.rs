@@ -119,6 +119,17 @@ fn limits() {
     assert_eq!(all.tanh(), Interval::new(-1.0, 1.0));
     assert_eq!(all.erf(), Interval::new(-1.0, 1.0));
     assert_eq!(all.erfc(), Interval::new(0.0, 2.0));
+    // Beyond 28, erfc is below exp(-784) < 2^-1131, whatever the rounding error of the square is.
+    for x in [28.0f64.next_up(), 40.0, 1e10 + 0.7, 1e200, f64::MAX] {
+        let tail = Interval::new(0.0, f64::from_bits(1));
+        assert_eq!(Interval::point(x).erfc(), tail, "{x}");
+        let below_one = Interval::new(1.0 - f64::EPSILON / 2.0, 1.0);
+        assert_eq!(Interval::point(x).erf(), below_one, "{x}");
+        assert_eq!(Interval::point(2.0 * x).normal_cdf().hi, 1.0, "{x}");
+        assert!(Interval::point(2.0 * x).normal_cdf().encloses(below_one) || x == f64::MAX, "{x}");
+        assert!(Interval::point(2.0 * x).normal_cdf().width() <= f64::EPSILON, "{x}");
+    }
+    assert_eq!(Interval::point(f64::INFINITY).erfc(), Interval::ZERO);
     assert_eq!(all.sin(), Interval::new(-1.0, 1.0));
     assert_eq!(all.normal_cdf(), Interval::new(0.0, 1.0));
     assert_eq!(Interval::point(800.0).exp(), Interval::new(f64::MAX, inf));

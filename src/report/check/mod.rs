@@ -113,12 +113,16 @@ impl Limit {
         }
     }
 
-    /// The limit for reading.
+    /// The limit for reading, rounded up.
     fn shown(&self) -> String {
+        self.rounded(number::upper)
+    }
+
+    fn rounded(&self, number: fn(f64, usize) -> String) -> String {
         match self {
             Limit::Max { text, .. } => text.clone(),
             Limit::Increase { percent, baseline, .. } => {
-                format!("{percent} above {}", number::upper(*baseline, DIGITS))
+                format!("{percent} above {}", number(*baseline, DIGITS))
             }
         }
     }
@@ -144,7 +148,11 @@ impl Check {
 
     /// What was found, in a sentence.
     pub fn sentence(&self) -> String {
-        let limit = self.limit.shown();
+        // What is within the limit is within a larger one, what is above it above a smaller one.
+        let limit = match self.verdict {
+            Verdict::Refuted => self.limit.rounded(number::lower),
+            Verdict::Certified | Verdict::Undecided => self.limit.shown(),
+        };
         let name = |id| find(id).map_or(id, |bound| bound.name());
         let upper = match self.upper {
             Some((x, id)) if x.is_finite() => Some(format!("{} ({})", self.digits(x), name(id))),
@@ -267,6 +275,21 @@ mod tests {
             "L is at most 2.999999991 (K5), within 2.999999995"
         );
         assert!(sentence(0.0, f64::INFINITY, "3").contains("no finite upper bound"));
+        // 10% above 50.09991 is 55.109901; above 50.1, which is that number rounded up, it is 55.11.
+        let percent = || "10%".to_owned();
+        let limit = Limit::Increase {
+            percent: percent(),
+            baseline: 50.09991,
+            value: "55.109901".parse().expect("a number"),
+        };
+        let of = |lower: f64, upper: f64| {
+            let bounds = vec![Certificate::upper_bound("k5", Norm::L2, upper)];
+            let report =
+                NormReport { norm: Norm::L2, lower: Some(lower), bounds, refused: Vec::new() };
+            Check::new("a", &report, limit.clone()).sentence()
+        };
+        assert_eq!(of(55.10995, 60.0), "L is at least 55.1099, more than 10% above 50.0999");
+        assert_eq!(of(0.0, 55.10985), "L is at most 55.1099 (K5), within 10% above 50.1");
     }
 
     #[test]

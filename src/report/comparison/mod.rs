@@ -198,6 +198,7 @@ impl Comparison {
 }
 
 /// `new / old`, where that is a number.
+#[expect(clippy::float_arithmetic, reason = "a ratio for reading")]
 fn quotient(new: f64, old: f64) -> Option<f64> {
     if new == old {
         return new.is_finite().then_some(1.0);

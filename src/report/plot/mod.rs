@@ -1,5 +1,9 @@
 //! Pictures of bounds: of one model as bars, of several as lines. Pure functions that return the bytes
 //! of a file; the letters of PNG files come with the program.
+#![expect(
+    clippy::float_arithmetic,
+    reason = "places on a picture; numbers are written by `number`"
+)]
 
 mod axis;
 mod bars;
