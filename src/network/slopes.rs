@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-use crate::numeric::rounding::{max_up, mul_up, sqrt_up, sub_up, upper};
+use crate::numeric::rounding::{max_up, sqrt_up, sub_up, upper};
 use crate::numeric::{Csr, Matrix, Norm};
 
 /// The Jacobians `D` of a nonlinearity: a set of matrices that contains all of them.
@@ -210,16 +210,6 @@ impl Slopes {
         #[expect(clippy::float_arithmetic, reason = "to nearest, like the products in question")]
         let is_normal = w.grid().min * least > f64::MIN_POSITIVE;
         nonzero().all(|&c| power(c)) && is_normal
-    }
-
-    /// An upper bound of `w |C|` for a nonnegative matrix.
-    pub fn centred_up(&self, w: &Matrix) -> Matrix {
-        match self {
-            Slopes::Componentwise(d) => {
-                w.transposed().map(|i, x| mul_up(d.centre[i].abs(), x)).transposed()
-            }
-            Slopes::Pool(pool) => w.nonnegative_multiply_up(&pool.selection()),
-        }
     }
 
     /// An upper bound of `|C| x` for a block of nonnegative columns.

@@ -195,33 +195,6 @@ pub(super) fn sparse_apply(
     y
 }
 
-/// Sums of products with nearly the largest error that they may have, where tests ask for that.
-#[cfg(test)]
-mod spoiled {
-    use super::{Array2, ArrayView2, Csr};
-    use crate::numeric::rounding::coarse;
-
-    /// Entries of a product whose left factor is `a` up to signs.
-    pub fn apply(y: &mut Array2<f64>, a: &Csr, x: ArrayView2<'_, f64>) {
-        if coarse::sums_are_wrong() {
-            for ((i, j), sum) in y.indexed_iter_mut() {
-                let size = a.row(i).map(|(k, value)| (value * x[[k, j]]).abs()).sum();
-                *sum = coarse::wrong_sum(*sum, size, a.longest_row());
-            }
-        }
-    }
-
-    /// The entry `(i, j)` of `a b`, which was computed as `sum`.
-    pub fn entry(sum: f64, a: &Csr, b: &Csr, (i, j): (usize, usize)) -> f64 {
-        if !coarse::sums_are_wrong() {
-            return sum;
-        }
-        let of_row = |k: usize| b.row(k).find(|(column, _)| *column == j).map_or(0.0, |(_, y)| y);
-        let size = a.row(i).map(|(k, x)| (x * of_row(k)).abs()).sum();
-        coarse::wrong_sum(sum, size, a.longest_row())
-    }
-}
-
 /// The blocks of `product = a b` that are convolutions because one of a factor is: those that are
 /// proposed and turn out to be equal, one for each place.
 fn product_parts(a: &Matrix, b: &Matrix, product: &Matrix) -> Vec<Part> {
@@ -289,4 +262,31 @@ fn sparse_product(a: &Csr, b: &Csr, f: impl Fn(f64) -> f64 + Sync) -> Matrix {
         rows[i].iter().for_each(|&(j, value)| push(j, value));
     });
     Matrix::sparse(csr).dense_if_full()
+}
+
+/// Sums of products with nearly the largest error that they may have, where tests ask for that.
+#[cfg(test)]
+mod spoiled {
+    use super::{Array2, ArrayView2, Csr};
+    use crate::numeric::rounding::coarse;
+
+    /// Entries of a product whose left factor is `a` up to signs.
+    pub fn apply(y: &mut Array2<f64>, a: &Csr, x: ArrayView2<'_, f64>) {
+        if coarse::sums_are_wrong() {
+            for ((i, j), sum) in y.indexed_iter_mut() {
+                let size = a.row(i).map(|(k, value)| (value * x[[k, j]]).abs()).sum();
+                *sum = coarse::wrong_sum(*sum, size, a.longest_row());
+            }
+        }
+    }
+
+    /// The entry `(i, j)` of `a b`, which was computed as `sum`.
+    pub fn entry(sum: f64, a: &Csr, b: &Csr, (i, j): (usize, usize)) -> f64 {
+        if !coarse::sums_are_wrong() {
+            return sum;
+        }
+        let of_row = |k: usize| b.row(k).find(|(column, _)| *column == j).map_or(0.0, |(_, y)| y);
+        let size = a.row(i).map(|(k, x)| (x * of_row(k)).abs()).sum();
+        coarse::wrong_sum(sum, size, a.longest_row())
+    }
 }
