@@ -32,10 +32,10 @@ l1, l2, linf; every network (a max-pooling is always cut).
 K5 <= K4 <= min(K1, K3) in l1 and linf. In l2 K4 <= K1 can fail.
 
 # Cost
-2^l products of an outputs x n and an n x columns matrix, where columns is 1 in l1 and linf. Each subset is
-a beginning up to a layer in the middle and an end from there on; the about 2^(l/2) beginnings and ends
-are computed once, and all pairs of them are products of matrices. Refused beyond a depth that
---k4-depth-limit sets: K5 is smaller and costs O(l^2).
+2^l products of an outputs x n and an n x columns matrix, where columns is 1 in l1 and linf and l counts
+the layers that are not always cut. Each subset is a beginning up to a layer in the middle and an end
+from there on; the about 2^(l/2) beginnings and ends are computed once, and all pairs of them are
+products of matrices. Refused beyond a depth that --k4-depth-limit sets: K5 is smaller and costs O(l^2).
 
 # Rounding
 The products carry a bound of their error, entry by entry; all the rest is sums of nonnegative numbers,
@@ -59,7 +59,7 @@ impl Bound for K4 {
     }
 
     fn cost(&self, problem: &Problem, norm: Norm) -> Cost {
-        let (depth, limit) = (problem.chain().depth(), problem.options().k4_depth_limit);
+        let (depth, limit) = (free(problem.chain().slopes()), problem.options().k4_depth_limit);
         if depth > limit {
             return Cost::Refused(Refusal(format!(
                 "K4 sums over 2^{depth} subsets of {depth} layers, beyond the limit of {limit} layers; K5 is at most K4 and is computed for any depth (--k4-depth-limit raises the limit)"
@@ -84,7 +84,7 @@ impl Bound for K4 {
         let rows = oriented.chain.maps().iter().map(|map| map.rows()).max().unwrap_or(0) as f64;
         let threads = rayon::current_num_threads() as f64;
         // Too many layers are refused for their number, whatever the memory.
-        let refused = oriented.chain.depth() > problem.options().k4_depth_limit;
+        let refused = free(oriented.chain.slopes()) > problem.options().k4_depth_limit;
         let sides =
             if refused { 0.0 } else { meeting.columns() + meeting.rows() } * 8.0 * rows * 5.0;
         let tile = 8.0 * (outputs.max(TILE) * columns.max(TILE)) as f64;
@@ -102,11 +102,17 @@ impl Bound for K4 {
     }
 }
 
+/// The number of layers that may be cut or not.
+fn free(slopes: &[Slopes]) -> usize {
+    slopes.iter().filter(|slopes| !slopes.is_always_cut()).count()
+}
+
 /// Where the beginnings of the subsets meet their ends.
 struct Meeting {
     /// The last layer that may be the last cut of a beginning.
     layer: usize,
-    depth: usize,
+    /// The layers up to there, and behind it, that may be cut or not.
+    free: [usize; 2],
     outputs: usize,
     start_columns: usize,
 }
@@ -117,11 +123,10 @@ impl Meeting {
     /// is not linear: the beginnings go at least up to the last of them.
     fn of(chain: &Chain, start_columns: usize) -> Meeting {
         let pool = chain.slopes().iter().rposition(|slopes| matches!(slopes, Slopes::Pool(_)));
-        let at = |layer| Meeting {
-            layer,
-            depth: chain.depth(),
-            outputs: chain.outputs(),
-            start_columns,
+        let at = |layer| {
+            let (before, behind) = chain.slopes().split_at(layer);
+            let free = [free(before), free(behind)];
+            Meeting { layer, free, outputs: chain.outputs(), start_columns }
         };
         let size = |m: &Meeting| m.columns() + m.rows();
         let layers = pool.map_or(0, |r| r + 1)..=chain.depth();
@@ -131,12 +136,12 @@ impl Meeting {
 
     /// The columns of all beginnings.
     fn columns(&self) -> f64 {
-        self.start_columns as f64 * 2f64.powi(self.layer as i32)
+        self.start_columns as f64 * 2f64.powi(self.free[0] as i32)
     }
 
     /// The rows of all ends.
     fn rows(&self) -> f64 {
-        self.outputs as f64 * 2f64.powi((self.depth - self.layer) as i32)
+        self.outputs as f64 * 2f64.powi(self.free[1] as i32)
     }
 
     /// Floating-point operations.
@@ -144,7 +149,7 @@ impl Meeting {
         let maps = chain.maps();
         let entries = maps.iter().map(|m| m.matrix.stored_entries()).max().unwrap_or(0) as f64;
         let widest = maps.iter().map(|m| m.rows()).max().unwrap_or(0) as f64;
-        let layers = (1 + self.depth - self.layer) as f64;
+        let layers = (1 + chain.depth() - self.layer) as f64;
         let sides = entries * (layers * self.columns() + self.rows());
         2.0 * (sides + self.rows() * widest * self.columns())
     }
@@ -172,7 +177,7 @@ impl Subsets<'_> {
         }
         let ends = self.ends(middle);
 
-        let columns = tiles(columns << middle, columns);
+        let columns = tiles(beginnings.columns(), columns);
         let rows =
             |end: &Option<Array2<f64>>| tiles(end.as_ref().map_or(outputs, Array2::ncols), outputs);
         let count = columns.len() * ends.iter().map(|end| rows(end).len()).sum::<usize>();
@@ -265,9 +270,20 @@ impl<'a> Blocks<'a> {
         Blocks { chain, product, layer: 0, cuts, absolute_product, radius_product: None }
     }
 
-    /// Lets `x` enter behind a cut of the layer that was reached.
+    /// Lets `x` enter behind a cut of the layer that was reached. Where the layer is always cut, nothing that
+    /// entered before goes on.
     pub fn cut(&mut self, x: Array2<f64>) {
+        if self.chain.slopes()[self.layer - 1].is_always_cut() {
+            self.cuts.clear();
+            self.absolute_product = Array2::zeros((self.absolute_product.nrows(), 0));
+            self.radius_product = None;
+        }
         self.cuts.push((self.layer, x));
+    }
+
+    /// The number of columns that have entered and go on.
+    pub fn columns(&self) -> usize {
+        self.cuts.iter().map(|(_, x)| x.ncols()).sum()
     }
 
     /// Goes on through one map: upper bounds of `|W~_(t,s)| x` for all that entered.

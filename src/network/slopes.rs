@@ -212,6 +212,15 @@ impl Slopes {
         nonzero().all(|&c| power(c)) && is_normal
     }
 
+    /// Whether the centre is zero, so that nothing passes but through the radius: of every pooling window of
+    /// several elements, and of slopes between a number and its negative.
+    pub fn is_always_cut(&self) -> bool {
+        match self {
+            Slopes::Componentwise(d) => d.centre.iter().all(|&c| c == 0.0),
+            Slopes::Pool(pool) => (0..pool.count()).all(|i| !pool.passes(i)),
+        }
+    }
+
     /// An upper bound of `|C| x` for a block of nonnegative columns.
     pub fn centre_up(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
         match self {
@@ -356,6 +365,19 @@ mod tests {
         let w = Matrix::dense(arr2(&[[1.0, 0.1]]));
         assert!(pool([vec![0], vec![1]]).centres_exactly(&w));
         assert!(!pool([vec![1], vec![1]]).centres_exactly(&w));
+    }
+
+    #[test]
+    fn nothing_passes_what_is_always_cut_but_through_the_radius() {
+        let pool = |windows: [Vec<usize>; 2]| Slopes::Pool(Windows::new(3, windows));
+        let slopes =
+            |alpha, beta| Slopes::Componentwise(Diagonal::new(vec![-1.0, alpha], vec![1.0, beta]));
+        assert!(pool([vec![0, 1], vec![1, 2]]).is_always_cut());
+        assert!(!pool([vec![0, 1], vec![2]]).is_always_cut());
+        assert!(slopes(-2.0, 2.0).is_always_cut() && !slopes(0.0, 1.0).is_always_cut());
+        for s in [pool([vec![0, 1], vec![1, 2]]), slopes(-0.5, 0.5)] {
+            assert_eq!(s.centre_up(Array2::ones((s.inputs(), 1)).view()), arr2(&[[0.0], [0.0]]));
+        }
     }
 
     #[test]

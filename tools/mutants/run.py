@@ -4,7 +4,8 @@
     run.py build FOLDER               copies the sources, drops what does not compile, builds the tests
     run.py record FOLDER [PATTERN]    which mutants each test reaches (of the tests whose names match)
     run.py lint FOLDER                which mutants are noticed without a run: see `lint`
-    run.py mutants FOLDER [SECONDS]   runs each mutant's tests, nearest and fastest first, up to so many seconds
+    run.py mutants FOLDER [SECONDS]   runs the tests of each mutant that justified.txt does not explain, nearest and
+                                      fastest first, up to so many seconds
     run.py table FOLDER               counts for each file, and the survivors that justified.txt does not explain
 
 FOLDER is made and holds all that is written. A run that is interrupted goes on where it was: mutants that were
@@ -15,6 +16,7 @@ docs/testing.md.
 
 import collections
 import concurrent.futures
+import functools
 import json
 import os
 import random
@@ -228,7 +230,7 @@ def run_mutants(folder, most=5.0):
             out.write(json.dumps(result) + "\n")
 
     waiting = [m for m in load(folder / "mutants.json", []) if only.search(m["key"]) and m["key"] not in unviable
-               and not (results.get(m["key"]) or {}).get("killed")]
+               and not justified(m["key"]) and not (results.get(m["key"]) or {}).get("killed")]
     # Survivors first; in a random order, so that a run that is stopped is a sample.
     random.Random(1).shuffle(waiting)
     waiting.sort(key=lambda mutant: mutant["key"] not in results)
@@ -239,15 +241,19 @@ def run_mutants(folder, most=5.0):
                 print(f"{count} of {len(waiting)}, {time.monotonic() - begin:.0f} s", flush=True)
 
 
+@functools.cache
 def justified_patterns():
     """Patterns of the keys of mutants that no test has to notice; the reasons stand beside them."""
     lines = (HERE / "justified.txt").read_text().splitlines()
     return [re.compile(line.split("  ")[0]) for line in lines if line and not line.startswith("#")]
 
 
+def justified(key):
+    return any(pattern.search(key) for pattern in justified_patterns())
+
+
 def table(folder):
     unviable, results = set(load(folder / "unviable.json", [])), results_of(folder)
-    patterns = justified_patterns()
     rows, survivors = collections.defaultdict(lambda: [0] * 5), []
     for mutant in load(folder / "mutants.json", []):
         result = results.get(mutant["key"])
@@ -256,7 +262,7 @@ def table(folder):
         row = rows[mutant["file"]]
         row[0] += 1
         killed = result and result["killed"]
-        if not killed and any(pattern.search(mutant["key"]) for pattern in patterns):
+        if not killed and justified(mutant["key"]):
             row[2] += 1
         elif result:
             row[1 if killed else 3] += 1
