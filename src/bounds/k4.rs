@@ -7,12 +7,12 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelExtend, ParallelIterator};
 
 use super::k5::Cut;
 use super::problem::Oriented;
-use super::products::{Product, Products, add_block_up};
+use super::products::{Product, ProductError, Products, add_block_up};
 use super::remaining::Counted;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::{Chain, Slopes};
 use crate::numeric::rounding::{add_scaled_up, add_up, max_up, mul_up, sum_up};
-use crate::numeric::{Matrix, Norm};
+use crate::numeric::{Grid, Matrix, Norm};
 
 documented_bound! { K4, "\
 The sum over all ways to cut the network of the norm of the product of absolute values.
@@ -186,10 +186,10 @@ impl Subsets<'_> {
         let mut sums = Vec::with_capacity(count);
         for end in &ends {
             let through = beginnings.next_up();
-            let through = columns.iter().map(|tile| through.slice(s![.., tile.clone()]).to_owned());
-            let through: Vec<Array2<f64>> = through.collect();
+            let tile = |tile: &Range<usize>| standard(through.slice(s![.., tile.clone()]));
+            let through: Vec<Array2<f64>> = columns.iter().map(tile).collect();
             let rows_of_end =
-                |tile| Some(Matrix::dense(end.as_ref()?.slice(s![.., tile]).t().to_owned()));
+                |tile| Some(Matrix::dense(standard(end.as_ref()?.slice(s![.., tile]).t())));
             let ends: Vec<Option<Matrix>> = rows(end).into_iter().map(rows_of_end).collect();
             let pairs = ends.par_iter().flat_map(|end| through.par_iter().map(move |x| (end, x)));
             sums.par_extend(pairs.map(|(end, x)| {
@@ -298,19 +298,18 @@ impl<'a> Blocks<'a> {
             let columns = s![.., first..first + x.ncols()];
             first += x.ncols();
             let mut block = product.value.abs_apply_up(x.view());
-            if product.error.relative > 0.0 {
+            let ProductError { relative, absolute } = product.error;
+            if relative > 0.0 || absolute > 0.0 {
+                // The sum of a column is at most so many times the largest entry.
+                let most = mul_up(x.nrows() as f64, Grid::of_matrix(x.view()).max);
+                let underflow = mul_up(absolute, most);
                 let size = self.absolute_product.slice(columns);
-                let relative = product.error.relative;
-                block.zip_mut_with(&size, |y, &a| *y = add_scaled_up(*y, relative, a));
+                block.zip_mut_with(&size, |y, &a| {
+                    *y = add_scaled_up(add_up(*y, underflow), relative, a);
+                });
             }
             if let Some(radius) = &self.radius_product {
                 add_block_up(&mut block, radius.slice(columns));
-            }
-            if product.error.absolute > 0.0 {
-                for (mut column, x) in block.axis_iter_mut(Axis(1)).zip(x.axis_iter(Axis(1))) {
-                    let error = mul_up(product.error.absolute, sum_up(x.iter().copied()));
-                    column.mapv_inplace(|y| add_up(y, error));
-                }
             }
             result.slice_mut(columns).assign(&block);
         }
@@ -341,6 +340,13 @@ impl<'a> Blocks<'a> {
         };
         self.absolute_product = map.magnitude_apply_up(entering.view());
     }
+}
+
+/// A copy in the order of rows, row by row.
+fn standard(block: ArrayView2<'_, f64>) -> Array2<f64> {
+    let mut copy = Array2::zeros(block.dim());
+    copy.assign(&block);
+    copy
 }
 
 /// Two blocks with the same number of rows, side by side.
