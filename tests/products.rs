@@ -7,9 +7,10 @@ mod support;
 use lipbound::bounds::k4::Blocks;
 use lipbound::bounds::k5::{Cut, Errors};
 use lipbound::bounds::products::{ProductNorms, Products};
+use lipbound::bounds::search::expansion::Layers;
 use lipbound::network::{Chain, Diagonal, LinearMap, Slopes};
 use lipbound::numeric::{Matrix, Norm};
-use ndarray::{Array2, s};
+use ndarray::{Array2, arr2, s};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use support::oracle::{Dyadic, Exact, Oracle};
@@ -25,12 +26,17 @@ struct Case {
 impl Case {
     /// Three hidden layers, slopes with all their bits, and a map with a radius far above the rounding errors.
     fn new(seed: u64) -> Case {
+        Case::with_radius(seed, 1e-9)
+    }
+
+    /// The radius is so many times a random number, or there is none for 0.
+    fn with_radius(seed: u64, size: f64) -> Case {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let weights: Vec<Array2<f64>> =
             [(4, 3), (5, 4), (4, 5), (3, 4)].map(|shape| matrix(shape, &mut rng)).into();
-        let radius = matrix(weights[2].dim(), &mut rng).mapv(|x| 1e-9 * x.abs());
+        let radius = matrix(weights[2].dim(), &mut rng).mapv(|x| size * x.abs());
         let map = |(k, w): (usize, &Array2<f64>)| {
-            let radius = (k == 2).then(|| Matrix::dense(radius.clone()));
+            let radius = (k == 2 && size > 0.0).then(|| Matrix::dense(radius.clone()));
             LinearMap::with_radius(Matrix::dense(w.clone()), radius)
         };
         // A point, of which the centre is not rounded.
@@ -148,6 +154,32 @@ fn norms_of_products_are_not_below_those_of_the_exact_products() {
         }
     }
     assert!(missed > 50, "only {missed} norms were rounded down");
+}
+
+#[test]
+fn expansions_are_not_below_the_exact_rows() {
+    let mut missed = 0;
+    for case in (0..50).map(|seed| Case::with_radius(seed, 0.0)) {
+        let chain = &case.chain;
+        let ends = |slopes: &Slopes| {
+            let d = slopes.diagonal().expect("activations");
+            d.alpha().iter().copied().zip(d.beta().iter().copied()).collect::<Vec<_>>()
+        };
+        let slopes: Vec<Vec<(f64, f64)>> = chain.slopes().iter().map(ends).collect();
+        let rows: Vec<usize> = (0..chain.outputs()).collect();
+        let found = Layers::new(chain).expand(&slopes, &rows, Norm::Linf).bounds;
+        // The slopes are points, so there is one matrix, and the bounds are its row sums.
+        let [w, ..] = case.definition(chain.depth() + 1, 0);
+        let sums = w.abs().multiply(&Exact::of(&Array2::ones((chain.inputs(), 1))));
+        let product = Products::new(chain).get(chain.depth() + 1, 0).value.to_dense();
+        for ((exact, &bound), row) in sums.entries().zip(&found).zip(product.rows()) {
+            let slack = affine(&Exact::of(&arr2(&[[bound]])), 1.0 - 1e-12, 0.0);
+            assert!(Dyadic::of(bound) >= *exact, "{bound}");
+            assert!(slack.entries().all(|least| least <= exact), "{bound} is not tight");
+            missed += usize::from(Dyadic::of(row.iter().map(|x| x.abs()).sum()) < *exact);
+        }
+    }
+    assert!(missed > 20, "only {missed} rows were rounded down");
 }
 
 /// Nonnegative columns that fit behind a cut, one more than its number.
