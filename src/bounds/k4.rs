@@ -5,7 +5,6 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::{IntoParallelRefIterator, ParallelExtend, ParallelIterator};
 
-use super::k5::Cut;
 use super::problem::Oriented;
 use super::products::{Product, ProductError, Products, add_block_up};
 use super::remaining::Counted;
@@ -251,11 +250,19 @@ pub struct Blocks<'a> {
     product: &'a dyn Fn(usize, usize) -> Product,
     /// The maps that they have gone through.
     layer: usize,
-    cuts: Vec<Cut>,
-    /// `A_(t,s) x` and `B_(t,s) x` of the module [`products`](super::products) for the blocks `x` of all cuts
-    /// `s`; the latter is `None` while no map has a radius.
+    entered: Vec<Entered>,
+    /// `A_(t,s) x` and `B_(t,s) x` of the module [`products`](super::products) for the blocks `x` of the cuts
+    /// `s` from which products are not exact; the latter is `None` while no map has a radius.
     absolute_product: Array2<f64>,
     radius_product: Option<Array2<f64>>,
+}
+
+/// A block that entered behind a cut.
+struct Entered {
+    cut: usize,
+    x: Array2<f64>,
+    /// Whether a product that begins there has an error.
+    inexact: bool,
 }
 
 impl<'a> Blocks<'a> {
@@ -265,25 +272,36 @@ impl<'a> Blocks<'a> {
         product: &'a dyn Fn(usize, usize) -> Product,
         start: Array2<f64>,
     ) -> Blocks<'a> {
-        let absolute_product = start.clone();
-        let cuts = vec![(0, start)];
-        Blocks { chain, product, layer: 0, cuts, absolute_product, radius_product: None }
+        let absolute_product = Array2::zeros((start.nrows(), 0));
+        let entered = Vec::new();
+        let mut blocks =
+            Blocks { chain, product, layer: 0, entered, absolute_product, radius_product: None };
+        blocks.enter(start);
+        blocks
+    }
+
+    fn enter(&mut self, x: Array2<f64>) {
+        let cut = self.layer;
+        let mut errors = (cut + 1..=self.chain.depth() + 1).map(|t| (self.product)(t, cut).error);
+        let inexact = errors.any(|error| error.relative > 0.0 || error.absolute > 0.0)
+            || self.chain.maps()[cut..].iter().any(|map| map.radius.is_some());
+        self.entered.push(Entered { cut, x, inexact });
     }
 
     /// Lets `x` enter behind a cut of the layer that was reached. Where the layer is always cut, nothing that
     /// entered before goes on.
     pub fn cut(&mut self, x: Array2<f64>) {
         if self.chain.slopes()[self.layer - 1].is_always_cut() {
-            self.cuts.clear();
+            self.entered.clear();
             self.absolute_product = Array2::zeros((self.absolute_product.nrows(), 0));
             self.radius_product = None;
         }
-        self.cuts.push((self.layer, x));
+        self.enter(x);
     }
 
     /// The number of columns that have entered and go on.
     pub fn columns(&self) -> usize {
-        self.cuts.iter().map(|(_, x)| x.ncols()).sum()
+        self.entered.iter().map(|e| e.x.ncols()).sum()
     }
 
     /// Goes on through one map: upper bounds of `|W~_(t,s)| x` for all that entered.
@@ -291,25 +309,30 @@ impl<'a> Blocks<'a> {
         self.layer += 1;
         self.extend_errors();
         let t = self.layer;
-        let mut result = Array2::zeros(self.absolute_product.dim());
-        let mut first = 0;
-        for (s, x) in &self.cuts {
-            let product = (self.product)(t, *s);
+        let rows = self.chain.maps()[t - 1].rows();
+        let mut result = Array2::zeros((rows, self.columns()));
+        let (mut first, mut first_error) = (0, 0);
+        for Entered { cut, x, inexact } in &self.entered {
+            let product = (self.product)(t, *cut);
             let columns = s![.., first..first + x.ncols()];
             first += x.ncols();
             let mut block = product.value.abs_apply_up(x.view());
-            let ProductError { relative, absolute } = product.error;
-            if relative > 0.0 || absolute > 0.0 {
-                // The sum of a column is at most so many times the largest entry.
-                let most = mul_up(x.nrows() as f64, Grid::of_matrix(x.view()).max);
-                let underflow = mul_up(absolute, most);
-                let size = self.absolute_product.slice(columns);
-                block.zip_mut_with(&size, |y, &a| {
-                    *y = add_scaled_up(add_up(*y, underflow), relative, a);
-                });
-            }
-            if let Some(radius) = &self.radius_product {
-                add_block_up(&mut block, radius.slice(columns));
+            if *inexact {
+                let errors = s![.., first_error..first_error + x.ncols()];
+                first_error += x.ncols();
+                let ProductError { relative, absolute } = product.error;
+                if relative > 0.0 || absolute > 0.0 {
+                    // The sum of a column is at most so many times the largest entry.
+                    let most = mul_up(x.nrows() as f64, Grid::of_matrix(x.view()).max);
+                    let underflow = mul_up(absolute, most);
+                    let size = self.absolute_product.slice(errors);
+                    block.zip_mut_with(&size, |y, &a| {
+                        *y = add_scaled_up(add_up(*y, underflow), relative, a);
+                    });
+                }
+                if let Some(radius) = &self.radius_product {
+                    add_block_up(&mut block, radius.slice(errors));
+                }
             }
             result.slice_mut(columns).assign(&block);
         }
@@ -323,11 +346,17 @@ impl<'a> Blocks<'a> {
         let slopes = self.layer.checked_sub(2).map(|r| &self.chain.slopes()[r]);
         let centred =
             |block: &Array2<f64>| slopes.map_or(block.clone(), |s| s.centre_up(block.view()));
-        let mut entering = centred(&self.absolute_product);
-        let mut carried = self.radius_product.as_ref().map(centred);
-        if let Some((_, x)) = self.cuts.last().filter(|(s, _)| *s > 0 && *s == self.layer - 1) {
+        // The block of the start enters behind no slopes, as the others do behind those of their cut.
+        let (mut entering, mut carried) =
+            (centred(&self.absolute_product), self.radius_product.as_ref().map(centred));
+        let new = self.entered.last().filter(|e| e.cut == self.layer - 1 && e.inexact);
+        if let Some(Entered { x, .. }) = new {
             entering = joined(&entering, x);
             carried = carried.map(|b| joined(&b, &Array2::zeros(x.dim())));
+        }
+        if entering.ncols() == 0 {
+            self.absolute_product = Array2::zeros((map.rows(), 0));
+            return;
         }
         let carried = carried.map(|b| map.magnitude_apply_up(b.view()));
         let new = map.radius.as_ref().map(|r| r.abs_apply_up(entering.view()));
