@@ -5,6 +5,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::{IntoParallelRefIterator, ParallelExtend, ParallelIterator};
 
+use super::k5::Errors;
 use super::problem::Oriented;
 use super::products::{Product, ProductError, Products, add_block_up};
 use super::remaining::Counted;
@@ -185,10 +186,10 @@ impl Subsets<'_> {
         let mut sums = Vec::with_capacity(count);
         for end in &ends {
             let through = beginnings.next_up();
-            let tile = |tile: &Range<usize>| standard(through.slice(s![.., tile.clone()]));
+            let tile = |tile: &Range<usize>| through.slice(s![.., tile.clone()]).to_owned();
             let through: Vec<Array2<f64>> = columns.iter().map(tile).collect();
             let rows_of_end =
-                |tile| Some(Matrix::dense(standard(end.as_ref()?.slice(s![.., tile]).t())));
+                |tile| Some(Matrix::dense(end.as_ref()?.slice(s![.., tile]).t().to_owned()));
             let ends: Vec<Option<Matrix>> = rows(end).into_iter().map(rows_of_end).collect();
             let pairs = ends.par_iter().flat_map(|end| through.par_iter().map(move |x| (end, x)));
             sums.par_extend(pairs.map(|(end, x)| {
@@ -251,10 +252,9 @@ pub struct Blocks<'a> {
     /// The maps that they have gone through.
     layer: usize,
     entered: Vec<Entered>,
-    /// `A_(t,s) x` and `B_(t,s) x` of the module [`products`](super::products) for the blocks `x` of the cuts
-    /// `s` from which products are not exact; the latter is `None` while no map has a radius.
-    absolute_product: Array2<f64>,
-    radius_product: Option<Array2<f64>>,
+    /// `A_(t,s) x` and `B_(t,s) x` for the blocks `x` that entered behind the cuts `s` from which products are not
+    /// exact, side by side.
+    errors: Errors,
 }
 
 /// A block that entered behind a cut.
@@ -272,10 +272,8 @@ impl<'a> Blocks<'a> {
         product: &'a dyn Fn(usize, usize) -> Product,
         start: Array2<f64>,
     ) -> Blocks<'a> {
-        let absolute_product = Array2::zeros((start.nrows(), 0));
-        let entered = Vec::new();
-        let mut blocks =
-            Blocks { chain, product, layer: 0, entered, absolute_product, radius_product: None };
+        let (entered, errors) = (Vec::new(), Errors::default());
+        let mut blocks = Blocks { chain, product, layer: 0, entered, errors };
         blocks.enter(start);
         blocks
     }
@@ -293,8 +291,7 @@ impl<'a> Blocks<'a> {
     pub fn cut(&mut self, x: Array2<f64>) {
         if self.chain.slopes()[self.layer - 1].is_always_cut() {
             self.entered.clear();
-            self.absolute_product = Array2::zeros((self.absolute_product.nrows(), 0));
-            self.radius_product = None;
+            self.errors = Errors::default();
         }
         self.enter(x);
     }
@@ -321,16 +318,18 @@ impl<'a> Blocks<'a> {
                 let errors = s![.., first_error..first_error + x.ncols()];
                 first_error += x.ncols();
                 let ProductError { relative, absolute } = product.error;
-                if relative > 0.0 || absolute > 0.0 {
-                    // The sum of a column is at most so many times the largest entry.
-                    let most = mul_up(x.nrows() as f64, Grid::of_matrix(x.view()).max);
-                    let underflow = mul_up(absolute, most);
-                    let size = self.absolute_product.slice(errors);
-                    block.zip_mut_with(&size, |y, &a| {
+                // The sum of a column is at most so many times the largest entry.
+                let most = mul_up(x.nrows() as f64, Grid::of_matrix(x.view()).max);
+                let underflow = mul_up(absolute, most);
+                match &self.errors.absolute_product {
+                    Some(_) if relative == 0.0 && absolute == 0.0 => {}
+                    Some(size) => block.zip_mut_with(&size.slice(errors), |y, &a| {
                         *y = add_scaled_up(add_up(*y, underflow), relative, a);
-                    });
+                    }),
+                    // What is inexact has errors; nothing would be known without them.
+                    None => block.fill(f64::INFINITY),
                 }
-                if let Some(radius) = &self.radius_product {
+                if let Some(radius) = &self.errors.radius_product {
                     add_block_up(&mut block, radius.slice(errors));
                 }
             }
@@ -339,43 +338,17 @@ impl<'a> Blocks<'a> {
         result
     }
 
-    /// `A_(t,s) = M |C| A_(t-1,s)` and `B_(t,s) = M |C| B_(t-1,s) + radius |C| A_(t-1,s)`; in front of the first
-    /// map behind a cut they are the identity and zero.
     fn extend_errors(&mut self) {
-        let map = &self.chain.maps()[self.layer - 1];
-        let slopes = self.layer.checked_sub(2).map(|r| &self.chain.slopes()[r]);
-        let centred =
-            |block: &Array2<f64>| slopes.map_or(block.clone(), |s| s.centre_up(block.view()));
-        // The block of the start enters behind no slopes, as the others do behind those of their cut.
-        let (mut entering, mut carried) =
-            (centred(&self.absolute_product), self.radius_product.as_ref().map(centred));
+        let (mut entering, mut carried) = self.errors.centred(self.chain, self.layer);
         let new = self.entered.last().filter(|e| e.cut == self.layer - 1 && e.inexact);
         if let Some(Entered { x, .. }) = new {
-            entering = joined(&entering, x);
+            entering = Some(entering.map_or(x.clone(), |a| joined(&a, x)));
             carried = carried.map(|b| joined(&b, &Array2::zeros(x.dim())));
         }
-        if entering.ncols() == 0 {
-            self.absolute_product = Array2::zeros((map.rows(), 0));
-            return;
+        if let Some(entering) = entering {
+            self.errors.pass(&self.chain.maps()[self.layer - 1], &entering, carried);
         }
-        let carried = carried.map(|b| map.magnitude_apply_up(b.view()));
-        let new = map.radius.as_ref().map(|r| r.abs_apply_up(entering.view()));
-        self.radius_product = match (carried, new) {
-            (Some(mut b), Some(new)) => {
-                add_block_up(&mut b, new.view());
-                Some(b)
-            }
-            (b, new) => b.or(new),
-        };
-        self.absolute_product = map.magnitude_apply_up(entering.view());
     }
-}
-
-/// A copy in the order of rows, row by row.
-fn standard(block: ArrayView2<'_, f64>) -> Array2<f64> {
-    let mut copy = Array2::zeros(block.dim());
-    copy.assign(&block);
-    copy
 }
 
 /// Two blocks with the same number of rows, side by side.

@@ -6,7 +6,7 @@ use super::pool_hull;
 use super::problem::Oriented;
 use super::products::{Apply, add_block_up};
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
-use crate::network::Chain;
+use crate::network::{Chain, LinearMap};
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, mul_up};
 
@@ -125,36 +125,51 @@ pub type Cut = (usize, Array2<f64>);
 #[derive(Default)]
 pub struct Errors {
     /// `sum over s of A_(t,s) R_s v_s`.
-    absolute_product: Option<Array2<f64>>,
+    pub(super) absolute_product: Option<Array2<f64>>,
     /// `sum over s of B_(t,s) R_s v_s`; `None` while no map has a radius.
-    radius_product: Option<Array2<f64>>,
+    pub(super) radius_product: Option<Array2<f64>>,
 }
 
 impl Errors {
     /// Goes on to layer `t`, where `x = R_{t-1} v_{t-1}` joins:
     /// `a_t = M (|C| a_{t-1} + x)` and `b_t = M |C| b_{t-1} + radius (|C| a_{t-1} + x)`.
     pub fn extend(&mut self, chain: &Chain, t: usize, x: ArrayView2<'_, f64>) {
-        let map = &chain.maps()[t - 1];
-        let slopes = t.checked_sub(2).map(|r| &chain.slopes()[r]);
+        let (entering, carried) = self.centred(chain, t);
         let mut joined = x.to_owned();
-        let mut carried = None;
-        if let Some(slopes) = slopes {
-            if let Some(a) = &self.absolute_product {
-                add_block_up(&mut joined, slopes.centre_up(a.view()).view());
-            }
-            if let Some(b) = &self.radius_product {
-                carried = Some(map.magnitude_apply_up(slopes.centre_up(b.view()).view()));
-            }
+        if let Some(a) = entering {
+            add_block_up(&mut joined, a.view());
         }
-        self.radius_product = match (carried, &map.radius) {
-            (b, None) => b,
-            (None, Some(r)) => Some(r.abs_apply_up(joined.view())),
-            (Some(mut b), Some(r)) => {
-                add_block_up(&mut b, r.abs_apply_up(joined.view()).view());
+        self.pass(&chain.maps()[t - 1], &joined, carried);
+    }
+
+    /// `|C| a_{t-1}` and `|C| b_{t-1}` in front of map `t`, where there are such.
+    pub(super) fn centred(
+        &self,
+        chain: &Chain,
+        t: usize,
+    ) -> (Option<Array2<f64>>, Option<Array2<f64>>) {
+        let slopes = t.checked_sub(2).map(|r| &chain.slopes()[r]);
+        let of = |block: &Option<Array2<f64>>| Some(slopes?.centre_up(block.as_ref()?.view()));
+        (of(&self.absolute_product), of(&self.radius_product))
+    }
+
+    /// Goes through a map: `a = M entering` and `b = M carried + radius entering`.
+    pub(super) fn pass(
+        &mut self,
+        map: &LinearMap,
+        entering: &Array2<f64>,
+        carried: Option<Array2<f64>>,
+    ) {
+        let carried = carried.map(|b| map.magnitude_apply_up(b.view()));
+        let new = map.radius.as_ref().map(|r| r.abs_apply_up(entering.view()));
+        self.radius_product = match (carried, new) {
+            (Some(mut b), Some(new)) => {
+                add_block_up(&mut b, new.view());
                 Some(b)
             }
+            (b, new) => b.or(new),
         };
-        self.absolute_product = Some(map.magnitude_apply_up(joined.view()));
+        self.absolute_product = Some(map.magnitude_apply_up(entering.view()));
     }
 
     /// `relative a_t + b_t + absolute (sum of the entries of the cut vectors)`, after
