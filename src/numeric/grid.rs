@@ -43,33 +43,29 @@ impl Grid {
     /// any further: it is `i32::MIN`, which claims nothing.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a f64>) -> Grid {
         let mut values = values.into_iter();
-        let mut grid = Grid::ZERO;
-        for &x in values.by_ref().filter(|&&x| x != 0.0).take(PROBED) {
-            grid.include(x);
+        let mut all = Extremes::NONE;
+        values.by_ref().filter(|&&x| x != 0.0).take(PROBED).for_each(|&x| all.include::<true>(x));
+        if all.grid().is_fine() {
+            values.for_each(|&x| all.include::<false>(x));
+            return all.without_step();
         }
-        if !grid.is_fine() {
-            values.for_each(|&x| grid.include(x));
-            return grid;
-        }
-        let mut all = Extremes { max: grid.max, min: grid.min, ..Extremes::NONE };
-        values.for_each(|&x| all.include::<false>(x));
-        all.grid(i32::MIN)
+        values.for_each(|&x| all.include::<true>(x));
+        all.grid()
     }
 
     /// [`Grid::of`] of numbers that lie next to each other in memory: the same grid, faster.
     pub fn of_slice(values: &[f64]) -> Grid {
-        let mut probe = Grid::ZERO;
-        values.iter().filter(|&&x| x != 0.0).take(PROBED).for_each(|&x| probe.include(x));
+        let mut probe = Extremes::NONE;
+        let nonzero = values.iter().filter(|&&x| x != 0.0);
+        nonzero.take(PROBED).for_each(|&x| probe.include::<true>(x));
         // Maxima and minima do not depend on the order.
         let chunks = values.par_chunks(1 << 16);
-        if probe.is_fine() {
-            chunks
-                .map(Extremes::of::<false>)
-                .reduce(|| Extremes::NONE, Extremes::and)
-                .grid(i32::MIN)
+        if probe.grid().is_fine() {
+            let all = chunks.map(Extremes::of::<false>);
+            all.reduce(|| Extremes::NONE, Extremes::and).without_step()
         } else {
-            let all = chunks.map(Extremes::of::<true>).reduce(|| Extremes::NONE, Extremes::and);
-            all.grid(if all.last_bit.is_finite() { exponent(all.last_bit) } else { i32::MAX })
+            let all = chunks.map(Extremes::of::<true>);
+            all.reduce(|| Extremes::NONE, Extremes::and).grid()
         }
     }
 
@@ -92,28 +88,6 @@ impl Grid {
         let known = self.step != i32::MIN && self.step != i32::MAX;
         let step = if known { self.step + e } else { self.step };
         Grid { step, max: scale(self.max), min: scale(self.min) }
-    }
-
-    fn include(&mut self, x: f64) {
-        if x == 0.0 {
-            return;
-        }
-        let bits = x.to_bits() & !(1 << 63);
-        if !x.is_finite() {
-            *self = Grid { step: i32::MIN, max: f64::INFINITY, min: 0.0 };
-            return;
-        }
-        let biased = (bits >> 52) as i32;
-        let fraction = bits & ((1 << 52) - 1);
-        let step = if biased == 0 {
-            fraction.trailing_zeros() as i32 - 1074
-        } else {
-            // With the implicit leading bit, which is the lowest one of a power of two.
-            (fraction | 1 << 52).trailing_zeros() as i32 + biased - 1075
-        };
-        self.step = self.step.min(step);
-        self.max = self.max.max(x.abs());
-        self.min = self.min.min(x.abs());
     }
 
     /// Whether dot products of `terms` products of a number of `self` and one of `other` are
@@ -201,7 +175,16 @@ impl Extremes {
         }
     }
 
-    fn grid(self, step: i32) -> Grid {
+    fn grid(self) -> Grid {
+        self.with_step(if self.last_bit.is_finite() { exponent(self.last_bit) } else { i32::MAX })
+    }
+
+    /// The grid of numbers of which the last bits were not looked for.
+    fn without_step(self) -> Grid {
+        self.with_step(i32::MIN)
+    }
+
+    fn with_step(self, step: i32) -> Grid {
         if self.sum == 0.0 && self.max.is_finite() {
             Grid { step, max: self.max, min: self.min }
         } else {
@@ -257,6 +240,17 @@ mod tests {
             for b in sizes {
                 let values = [a, -b];
                 assert_eq!(Grid::of_slice(&values), Grid::of(&values), "{values:?}");
+                // From the integers of which the numbers are made.
+                let last_bit = |x: f64| {
+                    let (exponent, fraction) = (x.to_bits() >> 52, x.to_bits() & ((1 << 52) - 1));
+                    let whole = if exponent == 0 { fraction } else { fraction | 1 << 52 };
+                    whole.trailing_zeros() as i32 + exponent.max(1) as i32 - 1075
+                };
+                let nonzero = [a, b].into_iter().filter(|&x| x != 0.0);
+                let step = nonzero.map(last_bit).min().unwrap_or(i32::MAX);
+                let grid = Grid::of(&values);
+                // Numbers of all sizes at once are not looked at any further.
+                assert!(grid.step == step || grid.step == i32::MIN && a != b, "{values:?}");
             }
         }
     }

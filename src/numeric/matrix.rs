@@ -98,20 +98,18 @@ impl Matrix {
         let max = self.grid.max;
         let exact =
             max == 0.0 || scale(self.grid.min) > f64::MIN_POSITIVE && scale(max).is_finite();
-        let grid_of = |grid: &dyn Fn() -> Grid| {
-            if exact { self.grid.scaled_by_power(e) } else { grid() }
-        };
+        let known = exact.then(|| self.grid.scaled_by_power(e));
         let mut scaled = match self.entries {
             Entries::Sparse(mut a, mut t) => {
                 for part in [Arc::make_mut(&mut a), Arc::make_mut(&mut t)] {
                     part.values_mut().iter_mut().for_each(|x| *x = scale(*x));
                 }
-                let grid = grid_of(&|| Grid::of(a.values()));
+                let grid = known.unwrap_or_else(|| Grid::of(a.values()));
                 Matrix { entries: Entries::Sparse(a, t), grid, parts: Vec::new() }
             }
             Entries::Dense(a) => {
                 let a = a.mapv_into(scale);
-                let grid = grid_of(&|| Grid::of_matrix(a.view()));
+                let grid = known.unwrap_or_else(|| Grid::of_matrix(a.view()));
                 Matrix { entries: Entries::Dense(a), grid, parts: Vec::new() }
             }
             Entries::Blocks(blocks) => Matrix::blocks(blocks.map(&scale)),
