@@ -146,8 +146,8 @@ fn norms_of_products_are_not_below_those_of_the_exact_products() {
                 // The norm of what was computed, with the radius, but without its rounding.
                 let computed = Exact::of(&products.get(t, s).value.to_dense()).abs().plus(&b);
                 missed += usize::from(computed.norm(norm).upper < largest.lower);
-                // 1e-13 of A, of which nothing cancels, is more than the rounding and its bound; the norms of the
-                // radii are multiplied one by one.
+                // The radii are 1e-9 of the weights, but their norms and those of the other maps are multiplied
+                // one by one, which may exceed the norm of A a hundred times; the rounding is far below.
                 let most = w.abs().norm(norm).upper.plus(&affine(&a, 1e-7, 0.0).norm(norm).upper);
                 assert!(bound <= most, "{norm} ({t}, {s}) is not tight");
             }
