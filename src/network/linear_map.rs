@@ -2,9 +2,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::numeric::rounding::{
-    MIN_SUBNORMAL, add_up, exponent, mul_up, power_of_two, scale_up, sqrt_up,
-};
+use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, exponent, mul_up, scale, scale_up, sqrt_up};
 use crate::numeric::{Matrix, Norm};
 
 /// The linear map `2^exponent (matrix +- radius)`.
@@ -71,16 +69,9 @@ impl LinearMap {
 
     /// The same map with entries divided by `2^shift`; what underflows goes to the radius.
     fn shifted(self, shift: i32) -> LinearMap {
-        let half = -shift / 2;
-        let rest = -shift - half;
-        #[expect(
-            clippy::float_arithmetic,
-            reason = "exact above the smallest normal number: see below"
-        )]
-        let scale = move |x: f64| x * power_of_two(half) * power_of_two(rest);
         // A quotient in the subnormal range is off by at most half the smallest subnormal, or three quarters
         // of it where both factors round, and may be rounded to the smallest normal number.
-        let inexact = |x: f64| shift > 0 && scale(x).abs() <= f64::MIN_POSITIVE;
+        let inexact = |x: f64| shift > 0 && scale(x, -shift).abs() <= f64::MIN_POSITIVE;
         let lost = |x: f64| if x != 0.0 && inexact(x) { MIN_SUBNORMAL } else { 0.0 };
         // The least entry is 0 where one is not finite, which says nothing of the others.
         let lost = inexact(self.matrix.grid().min).then(|| self.matrix.map_entries(lost));
@@ -213,6 +204,7 @@ mod tests {
     use super::*;
     use crate::numeric::Csr;
     use crate::numeric::exact;
+    use crate::numeric::rounding::power_of_two;
     use ndarray::arr2;
 
     #[test]

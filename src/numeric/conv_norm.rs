@@ -29,7 +29,7 @@ use std::sync::Arc;
 use ndarray::{Array4, s};
 
 use super::interval::Interval;
-use super::rounding::{exponent, max_up, power_of_two, scale_up, sqrt_up};
+use super::rounding::{exponent, max_up, scale, scale_up, sqrt_up};
 use lattice::Lattice;
 use symbol::{Point, Symbol};
 
@@ -107,14 +107,9 @@ impl Convolution {
         // 2^-1075 times their number. The norm is at least the largest entry, hence 1/2, unless taps cancel on
         // a short circle; then `squared` still has room for rounding in it, 1e-16 or so: covered by `next_up`.
         let shift = exponent(largest) + 1;
-        let half = -shift / 2;
-        #[expect(
-            clippy::float_arithmetic,
-            reason = "exact: powers of two; `inexact` tells where it underflows"
-        )]
-        let scale = |x: f64| x * power_of_two(half) * power_of_two(-shift - half);
+        let scaled = |x: f64| scale(x, -shift);
         // The smallest normal number itself may be a rounded product.
-        let lost = |&x: &f64| x != 0.0 && scale(x).abs() <= f64::MIN_POSITIVE;
+        let lost = |&x: &f64| x != 0.0 && scaled(x).abs() <= f64::MIN_POSITIVE;
         let inexact = self.kernel.iter().any(lost);
         let per_group = self.kernel.dim().0 / self.groups;
         let lattices = [vertical, horizontal];
@@ -123,7 +118,7 @@ impl Convolution {
         for group in 0..self.groups {
             let kernel =
                 self.kernel.slice(s![group * per_group..(group + 1) * per_group, .., .., ..]);
-            let Some(symbol) = Symbol::new(&kernel.mapv(scale), &lattices, LARGEST_SYMBOL) else {
+            let Some(symbol) = Symbol::new(&kernel.mapv(scaled), &lattices, LARGEST_SYMBOL) else {
                 return f64::INFINITY;
             };
             if symbol.crude_up() > squared {

@@ -15,7 +15,7 @@
 use ndarray::ArrayView2;
 use rayon::prelude::{ParallelIterator, ParallelSlice};
 
-use super::rounding::{exponent, power_of_two};
+use super::rounding::{exponent, power_of_two, scale};
 
 /// The numbers other than zero whose bits [`Grid::of`] looks at before it gives up on exact sums.
 const PROBED: usize = 64;
@@ -84,10 +84,9 @@ impl Grid {
 
     /// The numbers times `2^e`, none of which may be rounded, hence all normal.
     pub fn scaled_by_power(self, e: i32) -> Grid {
-        let scale = |x: f64| x * power_of_two(e / 2) * power_of_two(e - e / 2);
         let known = self.step != i32::MIN && self.step != i32::MAX;
         let step = if known { self.step + e } else { self.step };
-        Grid { step, max: scale(self.max), min: scale(self.min) }
+        Grid { step, max: scale(self.max, e), min: scale(self.min, e) }
     }
 
     /// Whether dot products of `terms` products of a number of `self` and one of `other` are

@@ -13,7 +13,7 @@ use ndarray::{ArcArray2, Array2, ArrayView2, Axis};
 use super::conv_norm::fields::ConvolutionMatrix;
 use super::conv_norm::{Convolution, Part};
 use super::grid::Grid;
-use super::rounding::power_of_two;
+use super::rounding::scale;
 use super::sparse::Csr;
 use blocks::Blocks;
 
@@ -87,13 +87,7 @@ impl Matrix {
     /// The matrix multiplied by `2^e` with rounding to nearest (exact unless an entry becomes
     /// subnormal or overflows); in place where the entries are not shared.
     pub fn scaled_by_power(self, e: i32) -> Matrix {
-        let half = e / 2;
-        let (first, second) = (power_of_two(half), power_of_two(e - half));
-        #[expect(
-            clippy::float_arithmetic,
-            reason = "to nearest, as it says; `exact` tells where it is"
-        )]
-        let scale = |x: f64| x * first * second;
+        let scale = |x: f64| scale(x, e);
         // Whether no entry is rounded; the smallest normal number may be a rounded one.
         let max = self.grid.max;
         let exact =

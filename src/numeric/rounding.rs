@@ -167,6 +167,14 @@ pub fn power_of_two(e: i32) -> f64 {
     }
 }
 
+/// `x * 2^e` with rounding to nearest, for `|e| <= 2044`: exact where the result is finite and above the smallest
+/// normal number, which itself may be the result of rounding.
+#[inline]
+pub fn scale(x: f64, e: i32) -> f64 {
+    // In two factors, as 2^e itself may be no number.
+    x * power_of_two(e / 2) * power_of_two(e - e / 2)
+}
+
 /// An upper bound of `x * 2^e`, for any `e`; exact unless the result is subnormal or overflows.
 pub fn scale_up(mut x: f64, mut e: i32) -> f64 {
     if x == 0.0 || x.is_nan() || x.is_infinite() {
@@ -283,142 +291,5 @@ pub(crate) mod coarse {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::numeric::exact;
-    use dashu::rational::RBig;
-    use proptest::prelude::{any, prop_assert, prop_assume, proptest};
-
-    /// Valid and tight: `up` is not below the exact value, and the number before it is.
-    fn is_least_upper(up: f64, value: &RBig) -> bool {
-        up.is_infinite() || (exact(up) >= *value && exact(up.next_down()) < *value)
-    }
-
-    fn is_upper(up: f64, value: &RBig) -> bool {
-        up == f64::INFINITY || exact(up) >= *value
-    }
-
-    proptest! {
-        #[test]
-        fn sums_are_rounded_to_the_next_number_above(a in any::<f64>(), b in any::<f64>()) {
-            prop_assume!(a.is_finite() && b.is_finite());
-            let s = exact(a) + exact(b);
-            prop_assert!(is_upper(add_up(a, b), &s));
-            if (a + b).is_finite() {
-                prop_assert!(is_least_upper(add_up(a, b), &s));
-                prop_assert!(is_least_upper(-add_down(-a, -b), &s));
-                prop_assert!(is_least_upper(sub_up(a, -b), &s));
-                prop_assert!(is_least_upper(-sub_down(-a, b), &s));
-            }
-        }
-
-        #[test]
-        fn products_and_quotients_are_upper_bounds(a in any::<f64>(), b in any::<f64>()) {
-            prop_assume!(a.is_finite() && b.is_finite());
-            let p = exact(a) * exact(b);
-            prop_assert!(is_upper(mul_up(a, b), &p));
-            prop_assert!(is_upper(-mul_down(-a, b), &p));
-            if (a * b).is_finite() && (a * b).abs() > 1e-290 {
-                prop_assert!(is_least_upper(mul_up(a, b), &p));
-            }
-            if b != 0.0 {
-                let q = exact(a) / exact(b);
-                prop_assert!(is_upper(div_up(a, b), &q));
-                prop_assert!(is_upper(-div_down(-a, b), &q));
-            }
-        }
-
-        #[test]
-        fn roots_enclose(x in any::<f64>()) {
-            prop_assume!(x.is_finite() && x >= 0.0);
-            let (up, down) = (exact(sqrt_up(x)), exact(sqrt_down(x)));
-            prop_assert!(&up * &up >= exact(x));
-            prop_assert!(&down * &down <= exact(x));
-        }
-
-        #[test]
-        fn scaling_by_a_power_of_two_encloses(x in any::<f64>(), e in -2200i32..2200) {
-            prop_assume!(x.is_finite());
-            let two = RBig::from(2u8);
-            let factor = two.pow(e as isize);
-            let y = exact(x) * factor;
-            prop_assert!(is_upper(scale_up(x, e), &y));
-            prop_assert!(is_upper(-scale_down(-x, e), &y));
-        }
-
-        #[test]
-        fn exponents_bracket(x in any::<f64>()) {
-            prop_assume!(x.is_finite() && x != 0.0);
-            let e = exponent(x);
-            prop_assert!(power_of_two(e) <= x.abs() && x.abs() / 2.0 <= power_of_two(e));
-            prop_assert!(x.abs() < power_of_two(e + 1));
-        }
-    }
-
-    #[test]
-    fn gamma_is_an_upper_bound_within_a_few_units() {
-        assert_eq!(UNIT_ROUNDOFF, power_of_two(-53));
-        for n in [0, 1, 2, 3, 1000, 1 << 40, 1 << 51, (1 << 52) - 1] {
-            let nu = RBig::from(n) * exact(UNIT_ROUNDOFF);
-            let value = &nu / (exact(1.0) - &nu);
-            assert!(exact(gamma(n)) >= value, "{n}");
-            // The two roundings and the factor for them: below 8 EPSILON.
-            assert!(exact(gamma(n)) <= value * exact(1.0 + 8.0 * f64::EPSILON), "{n}");
-        }
-        assert_eq!(gamma(1 << 52), f64::INFINITY);
-    }
-
-    #[test]
-    fn a_few_bits_are_kept_in_the_same_direction() {
-        let few =
-            |x: f64, y: f64| coarse::with(3, UNIT_ROUNDOFF, || (add_up(x, y), add_down(x, y)));
-        assert_eq!(few(8.0, 1.0), (10.0, 8.0));
-        assert_eq!(few(-8.0, -1.0), (-8.0, -10.0));
-        assert_eq!(few(15.0, 0.5), (16.0, 14.0));
-        assert_eq!(few(6.0, 0.0), (6.0, 6.0));
-        assert_eq!(coarse::with(3, UNIT_ROUNDOFF, || (sqrt_up(9.0), sqrt_down(81.0))), (3.0, 8.0));
-    }
-
-    #[test]
-    fn exact_results_stay_exact() {
-        assert_eq!(add_up(0.5, 0.25), 0.75);
-        assert_eq!(mul_up(1.5, 1.5), 2.25);
-        assert_eq!(sqrt_up(2.25), 1.5);
-        assert_eq!(div_up(3.0, 2.0), 1.5);
-        assert_eq!(scale_up(3.0, -5), 3.0 / 32.0);
-    }
-
-    #[test]
-    fn overflow_is_infinity_and_never_nan() {
-        assert_eq!(add_up(f64::MAX, f64::MAX), f64::INFINITY);
-        assert_eq!(mul_up(f64::MAX, 2.0), f64::INFINITY);
-        assert_eq!(add_up(f64::INFINITY, f64::NEG_INFINITY), f64::INFINITY);
-        assert_eq!(max_up(f64::NAN, 1.0), f64::INFINITY);
-        assert_eq!(gamma(usize::MAX), f64::INFINITY);
-    }
-
-    #[test]
-    fn scaled_sums_are_not_below_the_exact_ones() {
-        // With all bits set, at the least normal number and below it.
-        let sizes = [
-            0.0,
-            1.0,
-            1.0 - f64::EPSILON / 2.0,
-            1e308 / 7.0,
-            3e-308,
-            f64::MIN_POSITIVE,
-            7e-320,
-            5e-324,
-        ];
-        for (a, b) in sizes.iter().flat_map(|&a| sizes.iter().map(move |&b| (a, b))) {
-            for factor in [1.0 / 3.0, 0.1, 2.3e-16, 1e-300] {
-                let computed = add_scaled_up(a, factor, b);
-                let expected = exact(a) + exact(b) * exact(factor);
-                assert!(exact(computed) >= expected, "{a} + {factor} * {b}: {computed}");
-                // 10 u, and two of the least numbers where there are no more digits.
-                let slack = &expected * exact(10.0 * UNIT_ROUNDOFF) + exact(2.0 * MIN_SUBNORMAL);
-                assert!(exact(computed) <= expected + slack, "{a} + {factor} * {b}: {computed}");
-            }
-        }
-    }
-}
+#[path = "rounding_tests.rs"]
+mod tests;

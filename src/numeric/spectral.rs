@@ -18,8 +18,8 @@ use super::decompose::{cholesky, symmetric_eigenvalues, thin_svd};
 use super::grid::Grid;
 use super::product::{self, DotError};
 use super::rounding::{
-    UNIT_ROUNDOFF, add_up, div_down, exponent, gamma, max_up, mul_down, mul_up, power_of_two,
-    scale_down, scale_up, sqrt_down, sqrt_up, sub_down, upper,
+    UNIT_ROUNDOFF, add_up, div_down, exponent, gamma, max_up, mul_down, mul_up, scale, scale_down,
+    scale_up, sqrt_down, sqrt_up, sub_down, upper,
 };
 
 /// An upper bound of `||a||_2` for an `m x n` matrix; `+inf` where an entry is not finite.
@@ -42,16 +42,9 @@ pub fn spectral_norm_up(a: ArrayView2<'_, f64>) -> f64 {
     // sqrt(m n) 2^-1075: far below the relative distance of two numbers near the norm, which is at
     // least 1/2 here; `next_up` at the end covers it.
     let shift = exponent(largest) + 1;
-    #[expect(
-        clippy::float_arithmetic,
-        reason = "exact: powers of two; `inexact` tells where it underflows"
-    )]
-    let scale = |x: f64| {
-        let half = -shift / 2;
-        x * power_of_two(half) * power_of_two(-shift - half)
-    };
-    let a = a.mapv(scale);
-    let inexact = shift > 0 && a.iter().any(|x| x.abs() < f64::MIN_POSITIVE);
+    let a = a.mapv(|x| scale(x, -shift));
+    // The smallest normal number itself may be a rounded product.
+    let inexact = shift > 0 && a.iter().any(|x| x.abs() <= f64::MIN_POSITIVE);
     let squared = if a.nrows() == 1 {
         a.iter().fold(0.0, |sum, &x| add_up(sum, mul_up(x, x)))
     } else {
@@ -227,12 +220,7 @@ pub fn spectral_norm_down(a: ArrayView2<'_, f64>) -> f64 {
         return spectral_norm_down(a.t());
     }
     let shift = exponent(largest) + 1;
-    let half = -shift / 2;
-    #[expect(
-        clippy::float_arithmetic,
-        reason = "exact: powers of two; `lost` bounds what underflows"
-    )]
-    let a = a.mapv(|x| x * power_of_two(half) * power_of_two(-shift - half));
+    let a = a.mapv(|x| scale(x, -shift));
     let Some(x) = approximate_singular_vector(a.view()) else { return 0.0 };
     // ||a x|| / ||x||, rounded down: |fl(a x) - a x| <= gamma_n |a||x| + underflow.
     let y = a.dot(&x);
@@ -249,7 +237,7 @@ pub fn spectral_norm_down(a: ArrayView2<'_, f64>) -> f64 {
     let norm = div_down(sqrt_down(squares), upper(length));
     // The scaling may have lost 2^-1075 per entry, in norm at most sqrt(m n) of it.
     #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
-    let lost = if a.iter().any(|x| x.abs() < f64::MIN_POSITIVE) {
+    let lost = if a.iter().any(|x| x.abs() <= f64::MIN_POSITIVE) {
         (m * n) as f64 * f64::from_bits(1)
     } else {
         0.0

@@ -13,7 +13,7 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::fields::ConvolutionMatrix;
 use super::{ConvAxis, Convolution};
-use crate::numeric::rounding::power_of_two;
+use crate::numeric::rounding::scale;
 use crate::numeric::sparse::Csr;
 
 /// The largest number of places at which a product is searched for a part of a factor.
@@ -150,14 +150,9 @@ impl Convolution {
     }
 
     /// What [`Convolution::scaled_kernel`] does with an entry.
-    #[expect(
-        clippy::float_arithmetic,
-        reason = "exact: powers of two, for entries that a matrix holds"
-    )]
     pub(in crate::numeric) fn scaling(&self) -> impl Fn(f64) -> f64 + use<> {
-        let half = self.exponent / 2;
-        let (first, second) = (power_of_two(half), power_of_two(self.exponent - half));
-        move |x| x * first * second
+        let exponent = self.exponent;
+        move |x| scale(x, exponent)
     }
 
     /// The convolution with each channel of the output, or of the input, multiplied by its factor,

@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2, Axis, Zip, s};
 use crate::numeric::Grid;
 use crate::numeric::product::{DotError, abs_apply_up, multiply};
 use crate::numeric::rounding::{
-    MIN_SUBNORMAL, UNIT_ROUNDOFF, add_down, add_up, mul_down, mul_up, power_of_two, sub_up,
+    MIN_SUBNORMAL, UNIT_ROUNDOFF, add_down, add_up, mul_down, mul_up, scale, sub_up,
 };
 
 /// A matrix with an entrywise error bound; no radius means that the centre is exact.
@@ -54,19 +54,12 @@ impl Ball {
     }
 
     /// `a * 2^-shift` for `|shift| <= 1100`; entries that underflow are off by at most `2^-1074`.
-    #[expect(
-        clippy::float_arithmetic,
-        reason = "exact: powers of two; what underflows goes to the radius"
-    )]
     pub fn scaled(a: ArrayView2<'_, f64>, shift: i32) -> Ball {
-        let half = -shift / 2;
-        let (first, second) = (power_of_two(half), power_of_two(-shift - half));
-        let (back, forth) = (power_of_two(-half), power_of_two(shift + half));
-        let mid = a.mapv(|x| x * first * second);
+        let mid = a.mapv(|x| scale(x, -shift));
         // Multiplying back is exact, so a difference shows exactly where an entry lost digits.
         // Both factors have the same sign of exponent: only the last one can underflow twice,
         // each time by at most half of 2^-1074.
-        let lost = |x: f64, y: f64| y * forth * back != x;
+        let lost = |x: f64, y: f64| scale(y, shift) != x;
         if a.iter().zip(&mid).any(|(&x, &y)| lost(x, y)) {
             let rad = Zip::from(a)
                 .and(&mid)

@@ -16,7 +16,7 @@ use crate::numeric::conv_norm::Part;
 use crate::numeric::grid::Grid;
 use crate::numeric::product::DotError;
 use crate::numeric::rounding::{
-    add_up, div_up, exponent, max_up, mul_up, power_of_two, scale_up, sqrt_up,
+    add_up, div_up, exponent, max_up, mul_up, scale, scale_up, sqrt_up,
 };
 use crate::numeric::sparse::Csr;
 
@@ -40,7 +40,8 @@ pub fn sparse_spectral_norm_up(a: &Csr, transposed: &Csr, parts: &[Part]) -> f64
     // norm at most sqrt(m n) 2^-1075, far below half the distance of two numbers near the norm,
     // which is at least 1/2: `next_up` covers it.
     let scaled = Scaled { a, transposed, shift: exponent(largest) + 1 };
-    let inexact = a.values().iter().any(|&x| x != 0.0 && scaled.value(x).abs() < f64::MIN_POSITIVE);
+    let inexact =
+        a.values().iter().any(|&x| x != 0.0 && scaled.value(x).abs() <= f64::MIN_POSITIVE);
     let finish = |norm: f64| scale_up(if inexact { norm.next_up() } else { norm }, scaled.shift);
     let blocks = blocks(&scaled);
     if scaled.is_feasible(&blocks) {
@@ -75,13 +76,8 @@ impl Block {
 }
 
 impl Scaled<'_> {
-    #[expect(
-        clippy::float_arithmetic,
-        reason = "exact: powers of two; `inexact` tells where it underflows"
-    )]
     fn value(&self, x: f64) -> f64 {
-        let half = -self.shift / 2;
-        x * power_of_two(half) * power_of_two(-self.shift - half)
+        scale(x, -self.shift)
     }
 
     /// Whether all blocks can have their Gram matrix.
