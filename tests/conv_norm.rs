@@ -331,7 +331,7 @@ fn measure_lattice_64_and_512() {
 }
 
 proptest! {
-    #![proptest_config(proptest::test_runner::Config::with_cases(60))]
+    #![proptest_config(support::cases(60))]
     #[test]
     fn bounds_are_valid(
         out in 1usize..4, inputs in 1usize..4, groups in 1usize..3, taps in (1usize..5, 1usize..4),

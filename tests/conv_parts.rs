@@ -171,7 +171,7 @@ fn residual_connections() {
 }
 
 proptest! {
-    #![proptest_config(proptest::test_runner::Config::with_cases(40))]
+    #![proptest_config(support::cases(40))]
     #[test]
     fn small_merged_maps(
         out in 1usize..4, inputs in 1usize..4, groups in 1usize..3, taps in 1usize..4,

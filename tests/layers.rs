@@ -8,7 +8,7 @@ use lipbound::network::Stage;
 use lipbound::network::{LoweredNetwork, Network};
 use lipbound::numeric::Interval;
 use ndarray::{Array, Array3, Array4};
-use proptest::prelude::{ProptestConfig, prop_assert, prop_assume, proptest};
+use proptest::prelude::{prop_assert, prop_assume, proptest};
 use serde_json::{Value, json};
 
 /// Reads a network from the JSON format.
@@ -110,7 +110,7 @@ fn convolution(x: &Array3<f64>, w: &Array4<f64>, b: &[f64], s: &Shape) -> Option
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(support::cases(150))]
     #[test]
     fn convolutions(
         groups in 1usize..3, per_group_in in 1usize..3, per_group_out in 1usize..3,
