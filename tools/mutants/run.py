@@ -9,9 +9,9 @@
     run.py table FOLDER               counts for each file, and the survivors that justified.txt does not explain
 
 FOLDER is made and holds all that is written. A run that is interrupted goes on where it was: mutants that were
-killed are not run again, the others with those tests only that are new. MUTANTS, TESTS and JOBS in the environment:
-patterns of the mutants (by what `table` prints) and of the tests that are run, and how many run at a time. See
-docs/testing.md.
+killed are not run again, the others with those tests only that are new. MUTANTS, TESTS, JOBS and PROGRAMS in the
+environment: patterns of the mutants (by what `table` prints) and of the tests that are run, how many run at a time,
+and which integration tests are built beside the unit tests. See docs/testing.md.
 """
 
 import collections
@@ -80,7 +80,8 @@ def build(folder):
         unviable |= dropped
         print(f"{len(dropped)} do not compile, {len(unviable)} in all", flush=True)
         mutants = mutate(folder, unviable)
-    names = [argument for test in TESTS for argument in ("--test", test)]
+    programs = os.environ.get("PROGRAMS", " ".join(TESTS)).split()
+    names = [argument for test in programs for argument in ("--test", test)]
     command = ["cargo", "test", "--release", "--no-run", "--lib", *names, "--message-format=json", *check[-2:]]
     run = subprocess.run(command, cwd=folder / "tree", stdout=subprocess.PIPE, text=True, check=True)
     messages = [json.loads(line) for line in run.stdout.splitlines()]
