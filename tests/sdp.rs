@@ -224,6 +224,31 @@ fn positive_weights_are_exact() {
 }
 
 #[test]
+fn narrow_slopes_are_bounded_closely() {
+    // A smooth activation on a small box. Bounds of slopes within others are not larger, but for the tolerance of
+    // the solver; the multipliers of the narrowest ones are so large that only those of wider ones can be verified.
+    for (seed, objective) in
+        (0..8).flat_map(|seed| [(seed, Objective::Spectral), (seed, Objective::Row(0))])
+    {
+        let weights = random_weights(&[3, 4, 4, 2], seed);
+        let of = |width: f64| {
+            let chain = problem(weights.clone(), (0.25 * (1.0 - width), 0.25 * (1.0 + width)));
+            let k = enumerated(&chain)[1];
+            let result = bound(&chain, objective, &never).expect("a bound");
+            assert_eq!(certify(&chain, objective, &result.multipliers), Some(result.upper));
+            // The norms of the products are accurate to 1e-12.
+            assert!(objective != Objective::Spectral || result.upper >= k * (1.0 - 1e-12));
+            result.upper
+        };
+        let wide = of(1e-3);
+        for width in [1e-4, 1e-5, 1e-6, 1e-8, 1e-10, 1e-12, 1e-15] {
+            let narrow = of(width);
+            assert!(narrow <= wide * (1.0 + 1e-6), "{seed} {objective:?} {width}: {narrow} {wide}");
+        }
+    }
+}
+
+#[test]
 fn dead_networks_have_the_bound_zero() {
     let mut weights = random_weights(&[3, 4, 2], 1);
     weights[0].fill(0.0);

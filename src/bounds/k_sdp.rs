@@ -43,6 +43,8 @@ member of the same family is used and said aloud.
 # Rounding
 The solver is not trusted. Its multipliers are checked by a verified factorisation: the matrix of the
 dual is enclosed entry by entry and shown positive semidefinite with all rounding errors bounded.
+Multipliers of slope intervals of a relative half width far below 1e-4 (a smooth activation on a small
+box) are too large for that; those of wider intervals are taken then, which costs about as much of the bound.
 --certificate writes the multipliers, `lipbound verify` checks them again without the solver.
 " }
 

@@ -26,7 +26,13 @@ pub fn number<T: std::str::FromStr>(variable: &str, default: T) -> T {
 
 /// The number of random cases of a test: as many as `LIPBOUND_CASES` says, or the default.
 pub fn cases(default: u32) -> proptest::prelude::ProptestConfig {
-    proptest::prelude::ProptestConfig::with_cases(number("LIPBOUND_CASES", default))
+    let cases = number("LIPBOUND_CASES", default);
+    // Some tests draw cases that they cannot use, up to a third of them.
+    proptest::prelude::ProptestConfig {
+        cases,
+        max_global_rejects: 1024 + cases,
+        ..Default::default()
+    }
 }
 
 /// The folder of the committed test data.

@@ -82,14 +82,15 @@ pub struct SdpBound {
     /// The multipliers that [`certify`] accepts with this value.
     pub multipliers: Multipliers,
     /// A lower estimate of the optimum of the relaxation, from the duality gap at a central point.
-    /// It holds up to rounding and is not verified; 0 where the solver found no central point.
+    /// It holds up to rounding and is not verified (where slopes are narrow, it may be that of wider ones); 0 where
+    /// the solver found no central point.
     pub estimate: f64,
     /// Where related problems start with [`bound_from`]: inside of the constraints, while the
     /// multipliers of a solved problem lie almost on their boundary.
     pub inner: Start,
     /// The number of Newton steps.
     pub iterations: usize,
-    /// Whether the solver reached its goal before it was stopped.
+    /// Whether the solver reached its goal, and the multipliers are close to where it ended.
     pub converged: bool,
 }
 

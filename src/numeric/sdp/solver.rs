@@ -4,10 +4,21 @@
 use super::barrier::Program;
 use super::certificate::Verifier;
 use super::path::{Path, Target, follow_path};
-use super::reduce::{Reduced, reduce};
+use super::reduce::{Layer, Reduced, reduce};
 use super::start::{balance, feasible_start};
 use super::warm::{Start, warm_start};
 use super::{Goal, Multipliers, Objective, Problem, SdpBound, SdpError};
+
+/// The least half width of a slope interval relative to its centre, for one attempt after the other.
+///
+/// With narrow intervals the multipliers `T` are so large that rounding hides what is left of
+/// `T (d - alpha p)(d - beta p)`. Wider intervals around the same centre add `T` times a square to it:
+/// their multipliers hold for the narrow ones, too, with something to spare.
+const WIDTHS: [f64; 4] = [0.0, 1e-4, 1e-3, 1e-2];
+
+/// Up to this share of the inner point in what passes the verification, wider intervals are not tried: they would
+/// cost more of the bound.
+const CLOSE: f64 = 1e-4;
 
 /// A certified bound of the objective, at the optimum of the relaxation.
 ///
@@ -67,7 +78,7 @@ fn solve(
         Goal::AtMost(level) => (level, false),
         Goal::Decide(level) => (level, true),
     };
-    run(problem, objective, |program| {
+    run(problem, objective, stop, |program| {
         // A little below, so that rounding upwards does not miss it; nothing depends on it.
         let scaled = 0.999_999 * level * 2f64.powi(-program.reduced.exponent);
         let level = match objective {
@@ -92,7 +103,7 @@ fn solve(
 /// # Errors
 /// As [`bound`].
 pub fn fast_bound(problem: &Problem, objective: Objective) -> Result<SdpBound, SdpError> {
-    run(problem, objective, |program| {
+    run(problem, objective, &|| false, |program| {
         let start = feasible_start(program, false)?;
         let z = tightened(program, &start);
         Some(Path { z, inner: start, estimate: 0.0, iterations: 0, converged: true })
@@ -102,7 +113,8 @@ pub fn fast_bound(problem: &Problem, objective: Objective) -> Result<SdpBound, S
 fn run(
     problem: &Problem,
     objective: Objective,
-    solver: impl FnOnce(&Program<'_>) -> Option<Path>,
+    stop: &dyn Fn() -> bool,
+    solver: impl Fn(&Program<'_>) -> Option<Path>,
 ) -> Result<SdpBound, SdpError> {
     let reduced = reduce(problem, objective)?;
     let verifier = Verifier::new(&reduced, objective);
@@ -117,14 +129,53 @@ fn run(
             converged: true,
         });
     }
-    let program = Program::new(&reduced, objective);
-    let mut path =
-        solver(&program).ok_or(SdpError::NotCertified("no feasible multipliers to start from"))?;
-    if !path.converged {
-        path.z = tightened(&program, &path.z);
+    let (mut best, mut failure) = (None::<SdpBound>, "no feasible multipliers to start from");
+    for width in WIDTHS {
+        let wider = widened(&reduced, width);
+        if width > 0.0 && wider.is_none() {
+            continue;
+        }
+        let program = Program::new(wider.as_ref().unwrap_or(&reduced), objective);
+        let Some(mut path) = solver(&program) else {
+            continue;
+        };
+        if !path.converged {
+            path.z = tightened(&program, &path.z);
+        }
+        failure = "no multipliers passed the verification";
+        let mut done = stop();
+        if let Some(bound) = certify_path(problem, objective, &reduced, &verifier, &path) {
+            done |= bound.converged;
+            if best.as_ref().is_none_or(|best| bound.upper < best.upper) {
+                best = Some(bound);
+            }
+        }
+        if done {
+            break;
+        }
     }
-    certify_path(problem, objective, &reduced, &verifier, &path)
-        .ok_or(SdpError::NotCertified("no multipliers passed the verification"))
+    best.ok_or(SdpError::NotCertified(failure))
+}
+
+/// The chain with slope intervals of at least this half width, relative to their centres; `None` where all are.
+fn widened(reduced: &Reduced, width: f64) -> Option<Reduced> {
+    let wide = |(a, b): (f64, f64)| {
+        let centre = 0.5 * (a + b);
+        let radius = width * centre.abs();
+        (b - a < 2.0 * radius).then_some((centre - radius, centre + radius))
+    };
+    let narrow =
+        |layer: &Layer| layer.alpha.iter().zip(&layer.beta).any(|(&a, &b)| wide((a, b)).is_some());
+    if !reduced.layers.iter().any(narrow) {
+        return None;
+    }
+    let mut wider = reduced.clone();
+    for layer in &mut wider.layers {
+        for (a, b) in layer.alpha.iter_mut().zip(&mut layer.beta) {
+            (*a, *b) = wide((*a, *b)).unwrap_or((*a, *b));
+        }
+    }
+    Some(wider)
 }
 
 /// The same multipliers with the least `gamma` that keeps the point feasible, to about 1e-4, and
@@ -179,7 +230,7 @@ fn certify_path(
                 estimate: (estimate * 2f64.powi(reduced.exponent)).min(upper),
                 inner: Start::at(problem, objective, reduced, &path.inner),
                 iterations: path.iterations,
-                converged: path.converged,
+                converged: path.converged && weight <= CLOSE,
             });
         }
         weight = if weight == 0.0 { 1e-12 } else { weight * 4.0 };
