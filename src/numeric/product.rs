@@ -10,13 +10,19 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2};
-use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rayon::prelude::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
+};
 
 use super::grid::Grid;
 use super::rounding::{MIN_SUBNORMAL, gamma, upper};
 
 /// Rows of the result that one task computes.
 const ROW_BLOCK: usize = 128;
+
+/// Rows and columns of a matrix in column-major order that one task multiplies by a vector.
+const SUMS: usize = 2048;
+const COLUMNS: usize = 256;
 
 /// Floating-point operations below which a product is not worth a second thread.
 const PARALLEL_WORK: usize = 1 << 20;
@@ -164,7 +170,8 @@ pub fn abs_apply_up(a: ArrayView2<'_, f64>, grid: Grid, x: ArrayView2<'_, f64>) 
 fn abs_matrix_vector(a: ArrayView2<'_, f64>, x: ArrayView1<'_, f64>) -> ndarray::Array1<f64> {
     let x = x.to_vec();
     let parallel = a.len() >= PARALLEL_WORK / 4;
-    if a.is_standard_layout() || !a.t().is_standard_layout() {
+    let columns: Option<Vec<&[f64]>> = a.columns().into_iter().map(|c| c.to_slice()).collect();
+    let Some(columns) = columns.filter(|_| !a.is_standard_layout()) else {
         let row = |i: usize| match a.row(i).as_slice() {
             Some(row) => abs_dot(row, &x),
             None => a.row(i).iter().zip(&x).map(|(p, v)| p.abs() * v).sum(),
@@ -176,35 +183,31 @@ fn abs_matrix_vector(a: ArrayView2<'_, f64>, x: ArrayView1<'_, f64>) -> ndarray:
             (0..n).map(row).collect()
         };
         return y.into();
-    }
-    // Column-major: add the columns up, in blocks of rows so that each block is one task's.
-    let stored = a.t();
-    let block = |start: usize| {
-        let end = (start + 512).min(a.nrows());
+    };
+    // Column-major: the columns are added up, one after the other because several at the same place of a memory page
+    // get in each other's way. A task has some columns of some rows, so that its sums stay in the fastest cache.
+    let block = |(start, first): (usize, usize)| {
+        let (end, last) = ((start + SUMS).min(a.nrows()), (first + COLUMNS).min(a.ncols()));
         let mut y = vec![0.0; end - start];
-        // Four at a time, as `y` is read and written for each.
-        let columns: Vec<&[f64]> =
-            stored.rows().into_iter().filter_map(|c| Some(&c.to_slice()?[start..end])).collect();
-        let (fours, rest) = columns.as_chunks::<4>();
-        let (x4, x_rest) = x.as_chunks::<4>();
-        for ([a, b, c, d], x) in fours.iter().zip(x4) {
-            let columns = a.iter().zip(*b).zip(c.iter().zip(*d));
-            for (y, ((a, b), (c, d))) in y.iter_mut().zip(columns) {
-                *y += (a.abs() * x[0] + b.abs() * x[1]) + (c.abs() * x[2] + d.abs() * x[3]);
-            }
-        }
-        for (column, v) in rest.iter().zip(x_rest) {
-            y.iter_mut().zip(*column).for_each(|(y, p)| *y += p.abs() * v);
+        for (column, v) in columns[first..last].iter().zip(&x[first..last]) {
+            y.iter_mut().zip(&column[start..end]).for_each(|(y, p)| *y += p.abs() * v);
         }
         y
     };
-    let starts: Vec<usize> = (0..a.nrows()).step_by(512).collect();
-    let blocks: Vec<Vec<f64>> = if parallel {
-        starts.into_par_iter().map(block).collect()
+    let blocks: Vec<(usize, usize)> = (0..a.nrows())
+        .step_by(SUMS)
+        .flat_map(|start| (0..a.ncols()).step_by(COLUMNS).map(move |first| (start, first)))
+        .collect();
+    let parts: Vec<Vec<f64>> = if parallel {
+        blocks.par_iter().copied().map(block).collect()
     } else {
-        starts.into_iter().map(block).collect()
+        blocks.iter().copied().map(block).collect()
     };
-    blocks.concat().into()
+    let mut y = vec![0.0; a.nrows()];
+    for ((start, _), part) in blocks.into_iter().zip(parts) {
+        y[start..].iter_mut().zip(part).for_each(|(y, p)| *y += p);
+    }
+    y.into()
 }
 
 /// `sum |a_i| x_i` with eight partial sums, which the compiler keeps in vector registers.
@@ -281,6 +284,24 @@ mod tests {
     fn integers_stay_exact() {
         let a = Array2::from_shape_fn((3, 4), |(i, j)| i as f64 - j as f64);
         assert_eq!(row_abs_sums_up(a.view(), Grid::of(a.iter())), vec![6.0, 4.0, 4.0]);
+    }
+
+    #[test]
+    fn either_layout_is_read_whole() {
+        // Rows and columns beyond those of one task: the sum of i + j over all j, an integer.
+        for (m, n) in
+            [(1, 1), (1, 300), (3, 257), (2100, 300), (SUMS, COLUMNS), (SUMS + 1, COLUMNS + 1)]
+        {
+            let entry = |i: usize, j: usize| {
+                if i % 2 == j % 3 { (i + j) as f64 } else { -((i + j) as f64) }
+            };
+            let rows = Array2::from_shape_fn((m, n), |(i, j)| entry(i, j));
+            let columns = Array2::from_shape_fn((n, m), |(j, i)| entry(i, j)).reversed_axes();
+            let sums: Vec<f64> = (0..m).map(|i| (n * i + n * (n - 1) / 2) as f64).collect();
+            for a in [rows, columns] {
+                assert_eq!(row_abs_sums_up(a.view(), Grid::of(a.iter())), sums);
+            }
+        }
     }
 
     #[test]
