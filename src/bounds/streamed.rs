@@ -256,8 +256,15 @@ impl Apply for Streamed<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use ndarray::Array4;
+
     use super::*;
-    use crate::network::{Diagonal, LinearMap, Slopes};
+    use crate::bounds::products::Products;
+    use crate::network::layers::conv::{Conv, Geometry};
+    use crate::network::layers::window::PerAxis;
+    use crate::network::{Activation, Diagonal, Layer, LinearMap, Network, Slopes};
 
     #[test]
     fn a_step_counts_centres_and_sums() {
@@ -271,5 +278,47 @@ mod tests {
         let (growth, error) = step(&chain, 0, &chain.maps()[0].matrix.transposed());
         assert_eq!((growth, error.relative), (1.5, gamma(4)));
         assert!((6.0 * MIN_SUBNORMAL..=7.0 * MIN_SUBNORMAL).contains(&error.absolute));
+    }
+
+    #[test]
+    fn rows_of_convolutions_are_shifts_of_each_other() {
+        // Small integers and centres of 1/2: nothing is rounded, so both ways give the same numbers.
+        let conv = |outputs: usize, inputs: usize| -> Arc<dyn Layer> {
+            let entry = |(o, i, y, x): (usize, usize, usize, usize)| {
+                ((3 * o + 5 * i + 7 * y + 2 * x + o * y) % 5) as f64 - 2.0
+            };
+            let weight = Array4::from_shape_fn((outputs, inputs, 3, 3), entry).into_dyn();
+            let geometry =
+                Geometry { padding: Some(PerAxis::All(1)), groups: 1, ..Geometry::default() };
+            Arc::new(Conv::new(2, weight, None, &geometry).expect("a kernel"))
+        };
+        let relu = || -> Arc<dyn Layer> { Arc::new(Activation::Relu) };
+        let layers = vec![conv(2, 1), relu(), conv(1, 2), relu(), conv(2, 1)];
+        let network = Network::sequential("convolutions", vec![1, 5, 6], layers).expect("shapes");
+        let chain = network.lower().expect("convolutions").chain;
+        let (products, options) = (Products::new(&chain), Options::default());
+        let streamed = Streamed::new(&chain, &options, "K5");
+        for t in 1..=chain.depth() + 1 {
+            assert!(Shared::new(&chain, t).is_some());
+            let block = |s: usize| {
+                Array2::from_shape_fn((chain.maps()[s].columns(), 3), |(i, j)| {
+                    ((i + 2 * j) % 4) as f64
+                })
+            };
+            let cuts: Vec<_> = (0..t).map(|s| (s, block(s))).collect();
+            let zeros = || Array2::<f64>::zeros((chain.maps()[t - 1].rows(), 3));
+            let (mut kept, mut anew) = (zeros(), zeros());
+            products.add_up(t, &cuts, &mut kept);
+            streamed.add_up(t, &cuts, &mut anew);
+            assert_eq!(anew, kept, "{t}");
+            for norm in [Norm::L1, Norm::Linf] {
+                let of = |s| match norm {
+                    Norm::L1 => products.get(t, s).value.norm_l1_up(),
+                    _ => products.get(t, s).value.norm_linf_up(),
+                };
+                let norms: Vec<f64> = (0..t).map(of).collect();
+                assert_eq!(streamed.norms_up(t, norm).expect("not stopped"), norms, "{t} {norm}");
+            }
+        }
     }
 }
