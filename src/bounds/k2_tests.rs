@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::*;
 use crate::bounds::Options;
 use crate::network::layers::dense::Dense;
+use crate::network::layers::pool::{Kind, Pool};
+use crate::network::layers::reshape::Reshape;
+use crate::network::layers::window::{Parameters, PerAxis};
 use crate::network::{Activation, Diagonal, Layer, Network};
 
 #[test]
@@ -110,18 +113,31 @@ fn wide_factors_are_bounded_from_above() {
 
 #[test]
 fn only_wide_layers_have_estimates() {
-    let problem = |hidden: usize| {
+    let problem = |hidden: usize, is_pooled: bool| {
         let sign = |(i, j): (usize, usize)| if (i * j + i) % 3 == 0 { 1.0 } else { -1.0 };
         let dense = |rows, columns| -> Arc<dyn Layer> {
             let weight = Array2::from_shape_fn((rows, columns), sign);
             Arc::new(Dense::new(weight, ndarray::Array1::zeros(rows)).expect("shapes"))
         };
-        let layers = vec![dense(hidden, 2), Arc::new(Activation::Relu), dense(2, hidden)];
+        let windows = Parameters {
+            kernel: &[2],
+            stride: Some(&PerAxis::All(2)),
+            dilation: None,
+            padding: None,
+        };
+        let layers: Vec<Arc<dyn Layer>> = if is_pooled {
+            let pool = Pool::new(Kind::Max, &windows, false, false).expect("one axis");
+            let channel = Reshape { shape: vec![1, -1] };
+            vec![dense(hidden, 2), Arc::new(channel), Arc::new(pool), dense(2, hidden / 2)]
+        } else {
+            vec![dense(hidden, 2), Arc::new(Activation::Relu), dense(2, hidden)]
+        };
         let network = Network::sequential("wide", vec![2], layers).expect("shapes");
         Problem::new(network.lower().expect("dense layers"), Options::default())
     };
-    assert_eq!(K2.estimate(&problem(2), Norm::Linf), None);
-    let wide = problem(EXACT_NEURONS + 1);
+    assert_eq!(K2.estimate(&problem(2, false), Norm::Linf), None);
+    assert_eq!(K2.estimate(&problem(2 * EXACT_NEURONS + 2, true), Norm::Linf), None);
+    let wide = problem(EXACT_NEURONS + 1, false);
     let estimate = K2.estimate(&wide, Norm::Linf).expect("an estimate");
     assert_eq!(estimate.guarantee, Guarantee::Estimate);
     assert!(estimate.note.is_some_and(|note| note.contains("nothing is proved")));

@@ -385,26 +385,5 @@ impl Tree for Regions<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use ndarray::{arr1, arr2};
-
-    use super::*;
-    use crate::network::layers::dense::Dense;
-    use crate::network::{Activation, Layer, Network};
-
-    #[test]
-    fn kinks_are_inside_of_their_ranges() {
-        let dense = || -> Arc<dyn Layer> {
-            Arc::new(Dense::new(arr2(&[[1.0]]), arr1(&[0.0])).expect("shapes"))
-        };
-        let layers = vec![dense(), Arc::new(Activation::Relu), dense()];
-        let network = Network::sequential("relu", vec![1], layers).expect("shapes");
-        let network = network.lower().expect("dense layers");
-        let regions = Regions::new(&network, Norm::Linf, Stop::default());
-        for (lo, hi, kink) in [(-1.0, 1.0, Some(0.0)), (-1.0, 0.0, None), (0.0, 1.0, None)] {
-            let mut ranges = Ranges::unlimited(&network);
-            ranges.arguments[0][0] = Range::new(lo, hi);
-            assert_eq!(regions.kink_inside(&ranges, (0, 0)), kink, "{lo} {hi}");
-        }
-    }
-}
+#[path = "regions_tests.rs"]
+mod tests;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::numeric::sdp::bound;
 use ndarray::arr2;
 
 use crate::numeric::exact;
@@ -84,5 +85,24 @@ fn balancing_is_a_congruence_of_the_lower_half() {
     assert!((0.125..0.125 + 1e-15).contains(&radius), "{radius}");
     for d in [0.0, -1.0, f64::INFINITY, f64::NAN] {
         assert!(balanced(&Ball::exact(arr2(&[[d]]))).is_none(), "{d}");
+    }
+}
+
+#[test]
+fn couplings_past_a_layer_have_their_sign() {
+    // The last layer has a free neuron and one with slope 1, and a free neuron of the first layer reads both:
+    // d_c (d_a + b), at most 2 for b = 1 and 1 for b = -1. What proves the latter does not prove the former.
+    let chain = |b: f64| {
+        let weights = vec![arr2(&[[1.0]]), arr2(&[[1.0], [b]]), arr2(&[[1.0, 1.0]])];
+        let slopes = vec![vec![(0.0, 1.0)], vec![(0.0, 1.0), (1.0, 1.0)]];
+        Problem::new(weights, slopes).expect("shapes")
+    };
+    for objective in [Objective::Row(0), Objective::Spectral] {
+        let found = bound(&chain(-1.0), objective, &|| false).expect("a bound");
+        assert!((1.0..1.5).contains(&found.upper), "{objective:?}: {}", found.upper);
+        let other = certify(&chain(1.0), objective, &found.multipliers);
+        assert!(other.is_none_or(|upper| upper >= 2.0), "{objective:?}: {other:?}");
+        let found = bound(&chain(1.0), objective, &|| false).expect("a bound").upper;
+        assert!((2.0..2.0 + 1e-5).contains(&found), "{objective:?}: {found}");
     }
 }
