@@ -366,22 +366,5 @@ fn tiles(columns: usize, group: usize) -> Vec<Range<usize>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tiles_are_whole_groups() {
-        for (columns, group) in [(1, 1), (600, 1), (6000, 3), (2 * TILE, TILE), (4000, 1000)] {
-            let tiles = tiles(columns, group);
-            let ends: Vec<usize> = tiles.iter().map(|tile| tile.end).collect();
-            let starts: Vec<usize> = tiles.iter().map(|tile| tile.start).collect();
-            assert_eq!(starts[1..], ends[..ends.len() - 1], "{columns} {group}");
-            assert_eq!((starts[0], ends[ends.len() - 1]), (0, columns));
-            // All but the last are as long as fits, or one large group.
-            for tile in &tiles[..tiles.len() - 1] {
-                assert!(tile.len().is_multiple_of(group), "{columns} {group}");
-                assert!(tile.len() <= TILE.max(group) && tile.len() + group > TILE, "{group}");
-            }
-        }
-    }
-}
+#[path = "k4_tests.rs"]
+mod tests;

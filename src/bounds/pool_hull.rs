@@ -148,12 +148,23 @@ mod tests {
                 rng.random_range(0.5..1.0)
             })))
         };
-        let relu = |n: usize| Slopes::Componentwise(Diagonal::new(vec![0.5; n], vec![1.0; n]));
+        let slopes = |n: usize, alpha: f64| {
+            Slopes::Componentwise(Diagonal::new(vec![alpha; n], vec![0.75; n]))
+        };
         let pool = || Slopes::Pool(Windows::new(4, [vec![0, 1], vec![2, 3]]));
-        let before = Chain::new(vec![map(3, 2), map(4, 3), map(2, 2)], vec![relu(3), pool()]);
-        let maps = vec![map(4, 2), map(3, 2), map(3, 3), map(2, 3)];
-        let behind = Chain::new(maps, vec![pool(), relu(3), relu(3)]);
-        for chain in [before, behind] {
+        // Slopes that are fixed, so that there are centres only, and such that leave errors to carry.
+        let chains: Vec<Chain> = [0.75, 0.25]
+            .into_iter()
+            .flat_map(|alpha| {
+                let before = vec![map(3, 2), map(4, 3), map(2, 2)];
+                let behind = vec![map(4, 2), map(3, 2), map(3, 3), map(2, 3)];
+                [
+                    Chain::new(before, vec![slopes(3, alpha), pool()]),
+                    Chain::new(behind, vec![pool(), slopes(3, alpha), slopes(3, alpha)]),
+                ]
+            })
+            .collect();
+        for chain in chains {
             let bound = || entries_up(&chain, &Products::new(&chain), Array2::eye(2));
             let plain = bound();
             let wrong = coarse::with(53, 1e-3, bound);
