@@ -63,8 +63,8 @@ fn both_ends_are_those_of_the_largest_jacobian() {
     for (chain, norm) in [&one, &two].into_iter().flat_map(|c| Norm::ALL.map(|norm| (c, norm))) {
         let (lower, upper) = enumerate(chain, norm);
         // Norms in l2 are bounded to a few units in the last place.
-        assert!(4.0 * (1.0 - 1e-14) <= lower && lower <= 4.0, "{norm}: {lower}");
-        assert!(4.0 <= upper && upper <= 4.0 * (1.0 + 1e-14), "{norm}: {upper}");
+        assert!((4.0 * (1.0 - 1e-14)..=4.0).contains(&lower), "{norm}: {lower}");
+        assert!((4.0..=4.0 * (1.0 + 1e-14)).contains(&upper), "{norm}: {upper}");
     }
 }
 
