@@ -278,51 +278,5 @@ fn error_up(chain: &Chain, norm: Norm) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use ndarray::arr2;
-
-    use super::*;
-    use crate::network::{Diagonal, LinearMap};
-    use crate::numeric::{Matrix, exact};
-
-    #[test]
-    fn norms_that_overflow_are_no_lower_bounds() {
-        let leaf = |norm: Norm, x: &[f64]| {
-            let (first, layers) = (Vec::new(), Vec::new());
-            let all = Enumeration { norm, first, inputs: 2, layers, error_up: 0.0 };
-            let Largest { lower, upper } = all.leaf(x, x.len() / 2, 0.0);
-            (lower, upper)
-        };
-        // Sums of absolute values by hand; a NaN may stand for any number.
-        let infinity = f64::INFINITY;
-        assert_eq!(leaf(Norm::Linf, &[3.0, -4.0, 5.0, 1.0]), (7.0, 7.0));
-        assert_eq!(leaf(Norm::L1, &[3.0, -4.0, 5.0, 1.0]), (8.0, 8.0));
-        for x in [[1e308, 1e308, 1.0, 1.0], [1.0, f64::NAN, 1.0, 1.0], [1.0, infinity, 1.0, 1.0]] {
-            assert_eq!(leaf(Norm::Linf, &x), (0.0, infinity), "{x:?}");
-        }
-        for x in [[1e308, 1.0, 1e308, 1.0], [1.0, f64::NAN, 1.0, 1.0], [1.0, infinity, 1.0, 1.0]] {
-            assert_eq!(leaf(Norm::L1, &x), (0.0, infinity), "{x:?}");
-            let (lower, upper) = leaf(Norm::L2, &x);
-            assert!(lower.is_finite() && upper >= 1e308, "{x:?}: {lower} {upper}");
-        }
-    }
-
-    #[test]
-    fn underflow_is_covered_where_other_slopes_are_large() {
-        // One neuron in each layer: the largest value is the product of the weights and the largest slopes. The
-        // small slope times 0.7 is rounded in the subnormal range, by up to half of itself, and the large one
-        // multiplies that.
-        for (small, large) in [(2.5e-322, 1e6), (1e-323, 1e6), (3e-319, 100.0), (7e-310, 9e6)] {
-            for slopes in [[small, large], [large, small]] {
-                let maps = [1.0, 0.7, 1.0].map(|w| LinearMap::new(Matrix::dense(arr2(&[[w]]))));
-                let exponent: i32 = maps.iter().map(|map| map.exponent).sum();
-                let layers =
-                    slopes.map(|s| Slopes::Componentwise(Diagonal::new(vec![0.0], vec![s])));
-                let (lower, upper) = enumerate(&Chain::new(maps.into(), layers.into()), Norm::Linf);
-                let scale = crate::numeric::rounding::power_of_two(-exponent);
-                let value = exact(small) * exact(large) * exact(0.7) * exact(scale);
-                assert!(exact(lower) <= value && value <= exact(upper), "{slopes:?}");
-            }
-        }
-    }
-}
+#[path = "enumerate_tests.rs"]
+mod tests;

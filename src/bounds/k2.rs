@@ -352,32 +352,5 @@ fn power_iteration(m: &Array2<f64>) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use ndarray::arr2;
-
-    use super::*;
-
-    #[test]
-    fn residuals_are_what_factors_leave_and_more() {
-        // W - B A = [[1/4, 0], [0, -1/8]] and a radius of 1/16 in one entry: in l1 and linf at most
-        // 1/4 + 1/16, in l2 at least 1/4. Norms of the matrix are about 1, so it stays as it is.
-        let w = Matrix::dense(arr2(&[[1.25, 0.0], [0.0, 0.875]]));
-        let radius = Matrix::dense(arr2(&[[0.0625, 0.0], [0.0, 0.0]]));
-        let map = LinearMap::with_radius(w, Some(radius));
-        assert_eq!(map.exponent, 0);
-        let one = Matrix::dense(arr2(&[[1.0, 0.0], [0.0, 1.0]]));
-        for norm in Norm::ALL {
-            let bound = residual_up(&map, &one, &one, norm);
-            assert!((0.3125..0.3125 * (1.0 + 1e-14)).contains(&bound), "{norm}: {bound}");
-        }
-        // 0.1 * 0.1 is rounded, by less than 2^-59: without its error the residual would be 0.
-        let tenth = || Matrix::dense(arr2(&[[0.1]]));
-        let square = LinearMap { matrix: Matrix::dense(arr2(&[[0.1 * 0.1]])), ..map };
-        let bound =
-            residual_up(&LinearMap { radius: None, ..square }, &tenth(), &tenth(), Norm::L2);
-        let error = crate::numeric::exact(0.1) * crate::numeric::exact(0.1)
-            - crate::numeric::exact(0.1 * 0.1);
-        let bound = crate::numeric::exact(bound);
-        assert!(error <= bound && -error <= bound);
-    }
-}
+#[path = "k2_tests.rs"]
+mod tests;

@@ -364,3 +364,7 @@ fn tiles(columns: usize, group: usize) -> Vec<Range<usize>> {
     let length = (TILE / group).max(1) * group;
     (0..columns).step_by(length).map(|first| first..(first + length).min(columns)).collect()
 }
+
+#[cfg(test)]
+#[path = "k4_tests.rs"]
+mod tests;

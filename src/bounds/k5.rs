@@ -179,8 +179,7 @@ impl Errors {
         let relative = cuts.iter().map(|(s, _)| products.error(t, *s).relative).fold(0.0, f64::max);
         let mut total = match (&self.absolute_product, &self.radius_product) {
             (Some(a), b) => {
-                let share = |a: f64| if relative > 0.0 { mul_up(relative, a) } else { 0.0 };
-                let mut total = a.mapv(share);
+                let mut total = a.mapv(|a| mul_up(relative, a));
                 if let Some(b) = b {
                     add_block_up(&mut total, b.view());
                 }
@@ -198,5 +197,36 @@ impl Errors {
             }
         }
         total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+
+    use super::*;
+    use crate::bounds::products::ProductError;
+
+    /// Products of which only the errors are known: the one from the start and one other.
+    struct Known;
+
+    impl Apply for Known {
+        fn error(&self, _: usize, s: usize) -> ProductError {
+            let (relative, absolute) = [(0.125, 0.5), (0.25, 0.0)][s];
+            ProductError { relative, absolute }
+        }
+
+        fn add_up(&self, _: usize, _: &[(usize, Array2<f64>)], _: &mut Array2<f64>) {}
+    }
+
+    #[test]
+    fn errors_are_those_of_the_cuts() {
+        // The largest coefficient 1/4 of a = 8, b = 1, and 1/2 of the entries 1 + 2 of the first cut vector.
+        let mut errors =
+            Errors { absolute_product: Some(arr2(&[[8.0]])), radius_product: Some(arr2(&[[1.0]])) };
+        let cuts = [(0, arr2(&[[1.0], [2.0]])), (1, arr2(&[[4.0]]))];
+        assert_eq!(errors.total_up(&Known, 2, &cuts), arr2(&[[2.0 + 1.0 + 1.5]]));
+        errors.radius_product = None;
+        assert_eq!(errors.total_up(&Known, 2, &cuts[1..]), arr2(&[[2.0]]));
     }
 }

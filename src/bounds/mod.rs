@@ -117,3 +117,35 @@ macro_rules! documented_bound {
     };
 }
 use documented_bound;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+    use crate::network::layers::dense::Dense;
+    use crate::network::{Activation, Layer, Network};
+
+    #[test]
+    fn what_is_stopped_early_still_holds() {
+        let dense = |rows, columns| -> Arc<dyn Layer> {
+            Arc::new(
+                Dense::new(Array2::ones((rows, columns)), Array1::zeros(rows)).expect("shapes"),
+            )
+        };
+        let layers = vec![dense(20, 1), Arc::new(Activation::Relu), dense(1, 20)];
+        let network = Network::sequential("one layer", vec![1], layers).expect("shapes");
+        let problem = Problem::new(network.lower().expect("dense layers"), Options::default());
+        problem.options().stop.set();
+        let heeding: Vec<_> = REGISTRY.iter().filter(|bound| bound.heeds_stop()).collect();
+        for bound in &heeding {
+            // 20 neurons that are on at the same inputs.
+            let found = bound.compute(&problem, Norm::Linf).expect("a bound");
+            assert!(found.upper >= 20.0, "{}: {}", bound.id(), found.upper);
+        }
+        // The searches, and the relaxation that the command line waits for.
+        assert_eq!(heeding.iter().map(|bound| bound.id()).collect::<Vec<_>>(), ["k_sdp", "k", "l"]);
+    }
+}

@@ -40,3 +40,35 @@ pub(super) fn absolute_norm_up(m: &Matrix, norm: Norm) -> f64 {
         Norm::L2 => sqrt_up(mul_up(m.norm_l1_up(), m.norm_linf_up())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, arr2};
+
+    use super::*;
+    use crate::network::{Diagonal, LinearMap, Slopes};
+    use crate::numeric::exact;
+
+    #[test]
+    fn sizes_are_products_of_norms() {
+        // Maps 2 +- 1/4 and 3 +- 1/2 with slopes up to 1, counted three times where they change sign: 2.25 s 3.5 in
+        // all, and (1/4) s 3.5 + 2.25 s (1/2) with a radius.
+        let map = |x: f64, r: f64| {
+            let radius = Some(Matrix::dense(arr2(&[[r]])));
+            LinearMap { matrix: Matrix::dense(arr2(&[[x]])), radius, exponent: 0 }
+        };
+        for (alpha, s) in [(0.0, 1.0), (-1.0, 3.0)] {
+            let slopes = Slopes::Componentwise(Diagonal::new(vec![alpha], vec![1.0]));
+            let chain = Chain::new(vec![map(2.0, 0.25), map(3.0, 0.5)], vec![slopes]);
+            let Perturbation { magnitude, radius } = perturbation_up(&chain, Norm::Linf);
+            assert_eq!((magnitude, radius), (2.25 * s * 3.5, 0.25 * s * 3.5 + 2.25 * s * 0.5));
+        }
+    }
+
+    #[test]
+    fn roots_are_rounded_up() {
+        // The nearest number to the root of 3 is below it.
+        let bound = absolute_norm_up(&Matrix::dense(Array2::ones((1, 3))), Norm::L2);
+        assert!(exact(bound) * exact(bound) >= exact(3.0) && bound <= 1.732050807568878);
+    }
+}

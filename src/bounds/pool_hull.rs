@@ -58,11 +58,10 @@ impl State {
     ) -> (Array2<f64>, Array2<f64>) {
         // The centre is a source of rounding errors like the cut vectors, with its absolute values.
         let size = self.centre.mapv(f64::abs);
-        let mut joined = match self.cuts.last() {
-            Some((s, r)) if *s == t - 1 => r.clone(),
-            _ => Array2::zeros((chain.maps()[t - 1].columns(), size.ncols())),
-        };
-        if t - 1 == self.at {
+        // Since the centre was given, every stage was cut, the last one just now; only the start has no cut.
+        let mut joined =
+            self.cuts.last().map_or_else(|| Array2::zeros(size.dim()), |c| c.1.clone());
+        if self.at + 1 == t {
             add_block_up(&mut joined, size.view());
         }
         self.errors.extend(chain, t, joined.view());
@@ -112,4 +111,66 @@ fn hulls(
         }
     }
     (centre, radius)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::network::{Diagonal, LinearMap};
+    use crate::numeric::rounding::coarse;
+    use crate::numeric::{Matrix, exact};
+
+    #[test]
+    fn hulls_hold_both_ends() {
+        // The middle of 1 and the next number is one of them; -1 +- 3 and 5 +- 1 lie in [-4, 6].
+        let next = 1.0 + f64::EPSILON;
+        let windows = Windows::new(4, [vec![0, 1], vec![2, 3]]);
+        let (z, e) = (arr2(&[[1.0], [next], [-1.0], [5.0]]), arr2(&[[0.0], [0.0], [3.0], [1.0]]));
+        let (centre, radius) = hulls(&windows, z.view(), e.view());
+        for x in [1.0, next] {
+            let distance = exact(x) - exact(centre[[0, 0]]);
+            assert!(distance <= exact(radius[[0, 0]]) && -distance <= exact(radius[[0, 0]]), "{x}");
+        }
+        assert_eq!((centre[[1, 0]], radius[[1, 0]]), (1.0, 5.0));
+    }
+
+    /// The definition does not depend on the arithmetic: in one in which every sum has nearly the error that it may
+    /// have, the bound is not below that of ordinary arithmetic, which is above the definition by 1e-12 at most.
+    #[test]
+    fn errors_of_all_products_are_counted() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut map = |m, n| {
+            LinearMap::new(Matrix::dense(Array2::from_shape_simple_fn((m, n), || {
+                rng.random_range(0.5..1.0)
+            })))
+        };
+        let slopes = |n: usize, alpha: f64| {
+            Slopes::Componentwise(Diagonal::new(vec![alpha; n], vec![0.75; n]))
+        };
+        let pool = || Slopes::Pool(Windows::new(4, [vec![0, 1], vec![2, 3]]));
+        // Slopes that are fixed, so that there are centres only, and such that leave errors to carry.
+        let chains: Vec<Chain> = [0.75, 0.25]
+            .into_iter()
+            .flat_map(|alpha| {
+                let before = vec![map(3, 2), map(4, 3), map(2, 2)];
+                let behind = vec![map(4, 2), map(3, 2), map(3, 3), map(2, 3)];
+                [
+                    Chain::new(before, vec![slopes(3, alpha), pool()]),
+                    Chain::new(behind, vec![pool(), slopes(3, alpha), slopes(3, alpha)]),
+                ]
+            })
+            .collect();
+        for chain in chains {
+            let bound = || entries_up(&chain, &Products::new(&chain), Array2::eye(2));
+            let plain = bound();
+            let wrong = coarse::with(53, 1e-3, bound);
+            for (wrong, plain) in wrong.iter().zip(&plain) {
+                assert!(*wrong >= plain * (1.0 - 1e-12) && *wrong < 1.2 * plain, "{wrong} {plain}");
+            }
+        }
+    }
 }

@@ -326,3 +326,43 @@ impl Oriented<'_> {
         columns.map(|c| c.iter().copied().fold(0.0, add_up)).fold(0.0, max_up)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use ndarray::Array1;
+
+    use super::*;
+    use crate::network::Network;
+    use crate::network::layers::dense::Dense;
+
+    #[test]
+    fn columns_go_through_in_blocks() {
+        for inputs in [200, 300] {
+            let layer = Dense::new(Array2::eye(inputs), Array1::zeros(inputs)).expect("shapes");
+            let network = Network::sequential("identity", vec![inputs], vec![Arc::new(layer)]);
+            let network = network.expect("shapes").lower().expect("a dense layer");
+            let problem = Problem::new(network, Options::default());
+            let push = |block: Array2<f64>| {
+                assert!(block.ncols() <= 256, "memory is not bounded");
+                block
+            };
+            let oriented = problem.oriented(Norm::Linf);
+            assert_eq!(oriented.pushed(Norm::Linf, push), Array2::<f64>::ones((inputs, 1)));
+            for norm in [Norm::L1, Norm::L2] {
+                assert_eq!(oriented.pushed(norm, push), Array2::<f64>::eye(inputs), "{norm}");
+            }
+        }
+    }
+
+    #[test]
+    fn progress_is_told() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let listener = Arc::clone(&heard);
+        let progress = Progress::new(move |m| listener.lock().expect("a list").push(m.to_owned()));
+        progress.say(|| "half".to_owned());
+        progress.say_if(|| None);
+        assert_eq!(*heard.lock().expect("a list"), ["half"]);
+    }
+}

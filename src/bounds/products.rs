@@ -203,20 +203,14 @@ impl Product {
             step.centred.dot_error(self.value.grid())
         };
         // One rounding for each term of W C, one dot product; gammas add up along the chain.
-        let relative = match (step.exact, dot.relative > 0.0) {
-            (true, false) => 0.0,
-            (true, true) => dot.relative,
-            (false, _) => gamma(step.centred.terms() + step.terms),
-        };
+        let relative =
+            if step.exact { dot.relative } else { gamma(step.centred.terms() + step.terms) };
         // Entry by entry, the underflow of this step is added to the error: of the dot products, and of the
         // entries of W C. Both are twice what can be lost, as the rounding of the dot products may add gamma
         // times that, and gamma is below 1.
         #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
-        let centring = if step.exact {
-            0.0
-        } else {
-            mul_up(self.value.grid().max, step.centred.terms() as f64 * MIN_SUBNORMAL)
-        };
+        let lost = if step.exact { 0.0 } else { step.centred.terms() as f64 * MIN_SUBNORMAL };
+        let centring = mul_up(self.value.grid().max, lost);
         let new = ProductError { relative, absolute: add_up(centring, dot.absolute) };
         Product { value, error: self.error.extended(step.growth, new) }
     }
@@ -228,11 +222,7 @@ impl ProductError {
     /// the computed entries, of which the new rounding is a share `gamma_b`, may be larger by as much.
     pub(super) fn extended(self, growth: f64, new: ProductError) -> ProductError {
         let (a, b) = (self.relative, new.relative);
-        let carried = if self.absolute == 0.0 {
-            0.0
-        } else {
-            mul_up(mul_up(growth, self.absolute), add_up(1.0, b))
-        };
+        let carried = mul_up(mul_up(growth, self.absolute), add_up(1.0, b));
         ProductError {
             relative: add_up(add_up(a, b), mul_up(a, b)),
             absolute: add_up(carried, new.absolute),
@@ -316,43 +306,12 @@ impl Bounded {
             b = add_up(mul_up(mul_up(self.magnitudes[k], centre), b), with_radius);
             a = mul_up(mul_up(self.magnitudes[k], centre), a);
         }
-        let mut bound = add_up(computed, b);
-        if error.relative > 0.0 {
-            bound = add_up(bound, mul_up(error.relative, a));
-        }
-        if error.absolute > 0.0 {
-            let dimension = self.shapes[t - 1].0.max(self.shapes[s].1) as f64;
-            bound = add_up(bound, mul_up(error.absolute, dimension));
-        }
-        max_up(bound, 0.0)
+        let dimension = self.shapes[t - 1].0.max(self.shapes[s].1) as f64;
+        let rounding = add_up(mul_up(error.relative, a), mul_up(error.absolute, dimension));
+        max_up(add_up(add_up(computed, b), rounding), 0.0)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use ndarray::arr2;
-
-    use super::*;
-    use crate::bounds::{k4, k5};
-    use crate::network::Windows;
-
-    #[test]
-    fn windows_that_pass_the_same_element_round_their_sum() {
-        // On a box in which one element is the largest of two windows that overlap: 1 + 2^-54, which is
-        // no floating-point number.
-        let map = |entries| LinearMap::new(Matrix::dense(entries));
-        let maps = vec![map(arr2(&[[1.0]])), map(arr2(&[[1.0, 2f64.powi(-54)]]))];
-        let pool = Slopes::Pool(Windows::new(1, [vec![0], vec![0]]));
-        let chain = Chain::new(maps, vec![pool]);
-        let products = Products::new(&chain);
-        let norm = ProductNorms::new(&chain, &products, Norm::Linf).get(2, 0);
-        let k5 = k5::apply_up(&chain, &products, arr2(&[[1.0]]))[[0, 0]];
-        let product = |t: usize, s: usize| products.get(t, s).clone();
-        let mut blocks = k4::Blocks::new(&chain, &product, arr2(&[[1.0]]));
-        let _ = blocks.next_up();
-        let k4 = blocks.next_up()[[0, 0]];
-        for bound in [norm, k5, k4] {
-            assert!(bound > 1.0 && bound < 1.0 + 1e-14, "{bound}");
-        }
-    }
-}
+#[path = "products_tests.rs"]
+mod tests;

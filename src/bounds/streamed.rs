@@ -226,15 +226,16 @@ impl<'a> Streamed<'a> {
 /// What the step `x <- W_s^T C x` adds to the error: by how much it makes absolute errors grow, and its own
 /// (see [`super::products`]). One rounding for each term of `C^T x` and one dot product; what underflows
 /// in `C^T x` is multiplied by `W_s^T`.
-#[expect(clippy::float_arithmetic, reason = "exact: integers times a power of two")]
 fn step(chain: &Chain, s: usize, transposed: &Matrix) -> (f64, ProductError) {
     let (map, slopes) = (&chain.maps()[s], &chain.slopes()[s]);
     let (size, terms) = (map.mantissa_norm_up(Norm::L1), slopes.centre_terms());
     let growth = mul_up(size, slopes.norms_up(Norm::L1).centre);
-    let lost = mul_up(size, terms as f64 * MIN_SUBNORMAL);
+    #[expect(clippy::float_arithmetic, reason = "exact: integers times a power of two")]
+    let (centring, product) =
+        (terms as f64 * MIN_SUBNORMAL, transposed.terms() as f64 * MIN_SUBNORMAL);
     let error = ProductError {
         relative: gamma(transposed.terms() + terms),
-        absolute: add_up(lost, transposed.terms() as f64 * MIN_SUBNORMAL),
+        absolute: add_up(mul_up(size, centring), product),
     };
     (growth, error)
 }
@@ -250,5 +251,74 @@ impl Apply for Streamed<'_> {
                 block.add_products_up(v.view(), total);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ndarray::Array4;
+
+    use super::*;
+    use crate::bounds::products::Products;
+    use crate::network::layers::conv::{Conv, Geometry};
+    use crate::network::layers::window::PerAxis;
+    use crate::network::{Activation, Diagonal, Layer, LinearMap, Network, Slopes};
+
+    #[test]
+    fn a_step_counts_centres_and_sums() {
+        // Centres of 1/2 and a map with l1 norm 3: sums of 3 terms, each rounded once in front of the map. What is lost
+        // there grows by 3, and each of the 3 terms may lose as much.
+        let map =
+            |m: Array2<f64>| LinearMap { matrix: Matrix::dense(m), radius: None, exponent: 0 };
+        let slopes = Slopes::Componentwise(Diagonal::new(vec![0.0; 3], vec![1.0; 3]));
+        let maps = vec![map(Array2::ones((3, 2))), map(Array2::ones((1, 3)))];
+        let chain = Chain::new(maps, vec![slopes]);
+        let (growth, error) = step(&chain, 0, &chain.maps()[0].matrix.transposed());
+        assert_eq!((growth, error.relative), (1.5, gamma(4)));
+        assert!((6.0 * MIN_SUBNORMAL..=7.0 * MIN_SUBNORMAL).contains(&error.absolute));
+    }
+
+    #[test]
+    fn rows_of_convolutions_are_shifts_of_each_other() {
+        // Small integers and centres of 1/2: nothing is rounded, so both ways give the same numbers.
+        let conv = |outputs: usize, inputs: usize| -> Arc<dyn Layer> {
+            let entry = |(o, i, y, x): (usize, usize, usize, usize)| {
+                ((3 * o + 5 * i + 7 * y + 2 * x + o * y) % 5) as f64 - 2.0
+            };
+            let weight = Array4::from_shape_fn((outputs, inputs, 3, 3), entry).into_dyn();
+            let geometry =
+                Geometry { padding: Some(PerAxis::All(1)), groups: 1, ..Geometry::default() };
+            Arc::new(Conv::new(2, weight, None, &geometry).expect("a kernel"))
+        };
+        let relu = || -> Arc<dyn Layer> { Arc::new(Activation::Relu) };
+        let layers = vec![conv(2, 1), relu(), conv(1, 2), relu(), conv(2, 1)];
+        let network = Network::sequential("convolutions", vec![1, 5, 6], layers).expect("shapes");
+        let chain = network.lower().expect("convolutions").chain;
+        let (products, options) = (Products::new(&chain), Options::default());
+        let streamed = Streamed::new(&chain, &options, "K5");
+        for t in 1..=chain.depth() + 1 {
+            assert!(Shared::new(&chain, t).is_some());
+            let block = |s: usize| {
+                Array2::from_shape_fn((chain.maps()[s].columns(), 3), |(i, j)| {
+                    ((i + 2 * j) % 4) as f64
+                })
+            };
+            let cuts: Vec<_> = (0..t).map(|s| (s, block(s))).collect();
+            let zeros = || Array2::<f64>::zeros((chain.maps()[t - 1].rows(), 3));
+            let (mut kept, mut anew) = (zeros(), zeros());
+            products.add_up(t, &cuts, &mut kept);
+            streamed.add_up(t, &cuts, &mut anew);
+            assert_eq!(anew, kept, "{t}");
+            for norm in [Norm::L1, Norm::Linf] {
+                let of = |s| match norm {
+                    Norm::L1 => products.get(t, s).value.norm_l1_up(),
+                    _ => products.get(t, s).value.norm_linf_up(),
+                };
+                let norms: Vec<f64> = (0..t).map(of).collect();
+                assert_eq!(streamed.norms_up(t, norm).expect("not stopped"), norms, "{t} {norm}");
+            }
+        }
     }
 }

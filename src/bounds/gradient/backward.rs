@@ -34,9 +34,10 @@ pub fn through_products(
             _ => direct(t, s),
         };
         let mut row: Vec<Matrix> = (0..t).map(own).collect();
-        let inner = (0..t - 1)
-            .filter(|&s| !is_zero(&row[s]) && !is_zero(&products.get(t - 1, s).value))
-            .map(|s| row[s].multiply(&products.get(t - 1, s).value.transposed()))
+        let inner = (row.iter().zip(0..t - 1))
+            .map(|(own, s)| (own, &products.get(t - 1, s).value))
+            .filter(|(own, below)| !is_zero(own) && !is_zero(below))
+            .map(|(own, below)| own.multiply(&below.transposed()))
             .reduce(|sum, term| sum.sum_up(&term));
         if let Some(slopes) = t.checked_sub(2).map(|r| &chain.slopes()[r]) {
             let map = &chain.maps()[t - 1].matrix;
@@ -142,4 +143,21 @@ pub fn through_slopes(
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+
+    use super::*;
+    use crate::network::Windows;
+
+    #[test]
+    fn of_equal_elements_the_first_has_the_derivative() {
+        let pool = Slopes::Pool(Windows::new(3, [vec![0, 1, 2]]));
+        let x = arr2(&[[1.0, 2.0, 1.0], [3.0, 2.0, 1.0], [3.0, 0.0, 2.0]]);
+        let found =
+            through_slopes(&pool, |_| 1.0, |_| true, x.view(), arr2(&[[5.0, 6.0, 7.0]]).view());
+        assert_eq!(found, arr2(&[[0.0, 6.0, 0.0], [5.0, 0.0, 0.0], [0.0, 0.0, 7.0]]));
+    }
 }

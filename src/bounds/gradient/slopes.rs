@@ -77,3 +77,27 @@ pub fn at_largest(values: impl Iterator<Item = f64>, number: f64) -> Vec<f64> {
 pub fn of_factors(x: ArrayView2<'_, f64>, adjoint: ArrayView2<'_, f64>) -> Vec<f64> {
     x.outer_iter().zip(adjoint.outer_iter()).map(|(x, a)| x.dot(&a)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Diagonal;
+
+    #[test]
+    fn magnitudes_belong_to_the_larger_end() {
+        // d max(|a|, |b|) = 3 sign of the larger one, of equal ones of b; 0 where both are 0.
+        let slopes = Slopes::Componentwise(Diagonal::new(
+            vec![-2.0, -1.0, -1.0, 0.0, -2.0, -1.0],
+            vec![1.0, 2.0, 1.0, 0.0, -1.0, -1.0],
+        ));
+        let taken = Taken { magnitude: vec![3.0; 6], ..Taken::zeros(&slopes) };
+        let SlopeGradient { alpha, beta } = taken.ends(&slopes, 2.0);
+        assert_eq!(alpha, [-6.0, 0.0, 0.0, 0.0, -6.0, 0.0]);
+        assert_eq!(beta, [0.0, 6.0, 6.0, 0.0, 0.0, -6.0]);
+        // c = (a + b) / 2 and rho = (b - a) / 2.
+        let (centre, radius) = (vec![1.0; 6], vec![0.5; 6]);
+        let SlopeGradient { alpha, beta } =
+            Taken { centre, radius, ..Taken::zeros(&slopes) }.ends(&slopes, 1.0);
+        assert_eq!((alpha, beta), (vec![0.25; 6], vec![0.75; 6]));
+    }
+}

@@ -14,7 +14,7 @@
 //! `gamma |w| |W_r|` entry by entry, so `gamma sum_k |w_k| h_{r,k}` is added to the source's bound, where
 //! `w` is the computed row: nothing is neglected, and no second matrix product is needed.
 
-use ndarray::{Array1, Array2, ArrayView1, s};
+use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 
 use crate::network::{Chain, Diagonal, LinearMap};
 use crate::numeric::product::{abs_apply_up, multiply};
@@ -133,7 +133,7 @@ impl Layers {
         let mut sizes: Vec<Vec<f64>> = Vec::with_capacity(self.weights.len());
         for (r, w) in self.weights.iter().enumerate() {
             let below = self.below(r, parts, &sizes);
-            let column = Array1::from(below).insert_axis(ndarray::Axis(1));
+            let column = Array1::from(below).insert_axis(Axis(1));
             let mut h = abs_apply_up(w.view(), self.grids[r], column.view()).column(0).to_vec();
             if let Some(radius) = &self.radii[r] {
                 let extra = abs_apply_up(radius.view(), Grid::of(radius.iter()), column.view());
@@ -158,7 +158,7 @@ impl Layers {
     /// What the radius of map `r` adds to `F` of its rows.
     fn spread(&self, r: usize, parts: &[Diagonal], sizes: &[Vec<f64>]) -> Option<Vec<f64>> {
         self.radii[r].as_ref().map(|radius| {
-            let column = Array1::from(self.below(r, parts, sizes)).insert_axis(ndarray::Axis(1));
+            let column = Array1::from(self.below(r, parts, sizes)).insert_axis(Axis(1));
             abs_apply_up(radius.view(), Grid::of(radius.iter()), column.view()).column(0).to_vec()
         })
     }
@@ -173,7 +173,7 @@ impl Layers {
         let w = &self.weights[last];
         let spread = self.spread(last, parts, sizes);
         Sources {
-            rows: w.select(ndarray::Axis(0), rows),
+            rows: w.select(Axis(0), rows),
             neurons: vec![None; rows.len()],
             errors: rows.iter().map(|&i| spread.as_ref().map_or(0.0, |s| s[i])).collect(),
             links: vec![Vec::new(); rows.len()],
@@ -189,15 +189,15 @@ impl Layers {
         let relative = gamma(width + 3);
         // An underflow of at most 2^-1074 in each product of the map, and in each with a centre.
         #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
-        let underflow = {
-            let below = sum_up(self.below(r, parts, sizes));
-            let own = sum_up(sizes[r].iter().copied());
-            mul_up((2 * width) as f64 * MIN_SUBNORMAL, add_up(below, own))
-        };
+        let lost = width as f64 * MIN_SUBNORMAL;
+        let below = sum_up(self.below(r, parts, sizes));
+        let own = sum_up(sizes[r].iter().copied());
+        let underflow = mul_up(lost, add_up(below, own));
         let open: Vec<usize> = (0..width).filter(|&k| radius[k] > 0.0).collect();
         let mut reached = vec![0.0f64; width];
         let count = sources.rows.nrows();
         let mut centred = sources.rows.clone();
+        let mut touched = vec![false; count];
         let mut pending: Vec<Vec<(usize, f64)>> = Vec::with_capacity(count);
         for (i, mut row) in centred.outer_iter_mut().enumerate() {
             let mut links = Vec::new();
@@ -209,41 +209,26 @@ impl Layers {
                 }
             }
             pending.push(links);
-            let (mut error, mut touched) = (0.0, false);
-            #[expect(
-                clippy::float_arithmetic,
-                reason = "`relative` counts the rounding of the centre; the sum is raised below"
-            )]
             for (k, x) in row.iter_mut().enumerate() {
-                touched |= *x != 0.0 && centre[k] != 0.0;
-                *x *= centre[k];
-                error += x.abs() * sizes[r][k];
+                touched[i] |= *x != 0.0 && centre[k] != 0.0;
+                #[expect(clippy::float_arithmetic, reason = "`relative` counts its rounding")]
+                let product = *x * centre[k];
+                *x = product;
             }
-            if touched {
-                // A sum of nonnegative products: at least (1 - gamma_width) times the exact one, but for
-                // what underflowed.
-                #[expect(
-                    clippy::float_arithmetic,
-                    reason = "exact: an integer times a power of two"
-                )]
-                let lost = width as f64 * MIN_SUBNORMAL;
-                #[expect(
-                    clippy::float_arithmetic,
-                    reason = "the 8 in gamma covers the rounding of 1 + gamma"
-                )]
-                let sum = mul_up(add_up(error, lost), 1.0 + gamma(2 * width + 8));
-                sources.errors[i] =
-                    add_up(sources.errors[i], add_up(mul_up(relative, sum), underflow));
-            }
-            if let Some(spread) = &spread {
-                let along = row.iter().zip(spread).map(|(x, &e)| mul_up(x.abs(), e));
-                #[expect(
-                    clippy::float_arithmetic,
-                    reason = "1 + gamma_4 loses u at most, and gamma_2 is enough"
-                )]
-                let extra = mul_up(sum_up(along), 1.0 + gamma(4));
-                sources.errors[i] = add_up(sources.errors[i], extra);
-            }
+        }
+        let column = |values: &[f64]| ArrayView1::from(values).insert_axis(Axis(1)).to_owned();
+        let grid = Grid::of_matrix(centred.view());
+        let carried = abs_apply_up(centred.view(), grid, column(&sizes[r]).view());
+        for i in (0..count).filter(|&i| touched[i]) {
+            let rounding = add_up(mul_up(relative, carried[[i, 0]]), underflow);
+            sources.errors[i] = add_up(sources.errors[i], rounding);
+        }
+        // `sizes` include the radii, so what the rounding of a centre makes of them is counted already.
+        if let Some(spread) = &spread {
+            let extra = abs_apply_up(centred.view(), grid, column(spread).view());
+            (0..count).for_each(|i| {
+                sources.errors[i] = add_up(sources.errors[i], extra[[i, 0]]);
+            });
         }
         let new: Vec<usize> = open.into_iter().filter(|&k| reached[k] > 0.0).collect();
         let mut place = vec![usize::MAX; width];
@@ -355,3 +340,7 @@ impl Sources {
         add_up(add_up(centre, rest), sqrt_up(errors))
     }
 }
+
+#[cfg(test)]
+#[path = "expansion_tests.rs"]
+mod tests;

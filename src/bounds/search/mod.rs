@@ -265,3 +265,7 @@ pub fn best_first<T: Tree>(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

@@ -383,3 +383,7 @@ impl Tree for Regions<'_> {
         split
     }
 }
+
+#[cfg(test)]
+#[path = "regions_tests.rs"]
+mod tests;

@@ -169,3 +169,38 @@ impl Tree for SlopeTree {
         split
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{arr1, arr2};
+
+    use super::*;
+    use crate::network::layers::dense::Dense;
+    use crate::network::{Activation, Layer, Network};
+    use crate::numeric::rounding::power_of_two;
+
+    #[test]
+    fn bounds_of_what_is_done_with_are_kept() {
+        // 3 max(2 x, 0) with either end of the only slope, 0 or 6 without the powers of two of the maps.
+        let dense = |w: f64| -> Arc<dyn Layer> {
+            Arc::new(Dense::new(arr2(&[[w]]), arr1(&[0.0])).expect("shapes"))
+        };
+        let layers = vec![dense(2.0), Arc::new(Activation::Relu), dense(3.0)];
+        let network = Network::sequential("relu", vec![1], layers).expect("shapes");
+        let problem = Problem::new(network.lower().expect("dense layers"), Options::default());
+        let slope = 6.0 * power_of_two(-problem.chain().exponent());
+        for norm in Norm::ALL {
+            let tree = SlopeTree::new(&problem, norm);
+            let split = |end: End| {
+                let mut split = Split::default();
+                tree.consider(0, vec![end], None, 0.0, f64::INFINITY, &mut split);
+                split
+            };
+            let (off, on) = (split(End::Alpha), split(End::Beta));
+            assert_eq!((off.settled, off.found, off.open.len()), (0.0, 0.0, 0), "{norm}");
+            let bounds = slope * (1.0 - 1e-9)..slope * (1.0 + 1e-9);
+            assert!(slope <= on.settled && bounds.contains(&on.settled), "{norm}: {}", on.settled);
+            assert!(on.found <= slope && bounds.contains(&on.found), "{norm}: {}", on.found);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+use super::*;
+
+/// A problem whose parts are numbers; what becomes of each is given.
+struct Given(fn(u32) -> Split<u32>);
+
+impl Tree for Given {
+    type Node = u32;
+
+    fn split(&self, node: &u32, _: f64) -> Split<u32> {
+        self.0(*node)
+    }
+}
+
+fn given(open: &[(f64, u32)], settled: f64, found: f64) -> Split<u32> {
+    Split { open: open.to_vec(), settled, found }
+}
+
+fn search(tree: fn(u32) -> Split<u32>, roots: Split<u32>, options: &Options) -> Outcome {
+    best_first(&Given(tree), roots, 0.0, options, |_| "so far".to_owned())
+}
+
+#[test]
+fn what_is_left_out_is_part_of_the_bound() {
+    // The second part is within the tolerance of what is known, so it is not split, but its bound stays.
+    let near = 1.0 + 1e-10;
+    let roots = given(&[(2.0, 0), (near, 1)], 0.0, 1.0);
+    let outcome = search(|_| given(&[], 0.5, 0.0), roots, &Options::default());
+    let Outcome { lower, upper, nodes, open, .. } = outcome;
+    assert_eq!((lower, upper, nodes, open), (1.0, near, 1, 0));
+}
+
+#[test]
+fn parts_are_no_larger_than_the_whole() {
+    // A search that is stopped after one part: the bounds of its parts, 5 and 3, are above its own, which is 2.
+    let options = Options { node_limit: 1, ..Options::default() };
+    let split = |_| given(&[(5.0, 1)], 3.0, 1.5);
+    let Outcome { lower, upper, nodes, open, .. } =
+        search(split, given(&[(2.0, 0)], 0.0, 1.0), &options);
+    assert_eq!((lower, upper, nodes, open), (1.5, 2.0, 1, 1));
+}
+
+#[test]
+fn a_search_ends_when_its_time_is_over() {
+    let limited = |limit| Options { time_limit: Some(limit), ..Options::default() };
+    let found = |options: &Options| {
+        search(|_| given(&[], 1.25, 1.25), given(&[(2.0, 0)], 0.0, 1.0), options)
+    };
+    let ended = found(&limited(Duration::from_secs(3600)));
+    assert_eq!((ended.lower, ended.upper, ended.nodes, ended.open), (1.25, 1.25, 1, 0));
+    let stopped = found(&limited(Duration::ZERO));
+    assert_eq!((stopped.lower, stopped.upper, stopped.nodes, stopped.open), (1.0, 2.0, 0, 1));
+    let certificate = stopped.certificate("k", Norm::Linf, (1.0, 2.0), &Options::default());
+    assert_eq!((certificate.lower, certificate.upper), (Some(1.0), 2.0));
+    assert_eq!(certificate.guarantee, Guarantee::Enclosure);
+}
