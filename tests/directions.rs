@@ -59,7 +59,7 @@ const OPPOSITE: &[Opposite] = &[
     ("numeric/spectral.rs", "spectral_norm_down", "abs_apply_up", 1, "in what is subtracted"),
     ("numeric/spectral.rs", "spectral_norm_down", "add_up", 2, "in what is subtracted, and in a divisor"),
     ("numeric/spectral.rs", "spectral_norm_down", "mul_up", 2, "in what is subtracted, and in a divisor"),
-    ("numeric/spectral.rs", "spectral_norm_down", "sqrt_up", 1, "a divisor"),
+    ("numeric/spectral.rs", "spectral_norm_down", "max_up", 1, "the size by which entries are scaled"),
 ];
 
 /// The ending of a name that is a direction.
