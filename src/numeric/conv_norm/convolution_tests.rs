@@ -68,7 +68,7 @@ fn circles_have_one_frequency_of_each_pair() {
         let axes = [axis(3, 1, n), axis(2, 1, m)];
         let lattices = axes.map(|axis| Lattice::new(&axis, false).expect("windows"));
         let symbol = Symbol::new(&kernel((1, 1, 3, 2)), &lattices, LARGEST_SYMBOL).expect("small");
-        let own = |n: usize| if n % 2 == 0 { 2 } else { 1 };
+        let own = |n: usize| if n.is_multiple_of(2) { 2 } else { 1 };
         let count = (n * m + own(n) * own(m)) / 2;
         assert_eq!(circle_points(&symbol, n, m).len(), count, "{n} {m}");
     }
