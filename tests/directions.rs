@@ -56,9 +56,9 @@ const OPPOSITE: &[Opposite] = &[
     ("numeric/sdp/ball.rs", "sum", "add_down", 1, "the lower end"),
     ("numeric/sdp/ball.rs", "times", "mul_down", 2, "the lower end"),
     ("numeric/sdp/certificate.rs", "input_block", "div_down", 1, "the lower end"),
-    ("numeric/spectral.rs", "spectral_norm_down", "abs_apply_up", 1, "in what is subtracted"),
-    ("numeric/spectral.rs", "spectral_norm_down", "add_up", 2, "in what is subtracted, and in a divisor"),
-    ("numeric/spectral.rs", "spectral_norm_down", "mul_up", 2, "in what is subtracted, and in a divisor"),
+    ("numeric/spectral.rs", "norm_along_down", "abs_apply_up", 1, "in what is subtracted"),
+    ("numeric/spectral.rs", "norm_along_down", "add_up", 2, "in what is subtracted, and in a divisor"),
+    ("numeric/spectral.rs", "norm_along_down", "mul_up", 2, "in what is subtracted, and in a divisor"),
     ("numeric/spectral.rs", "spectral_norm_down", "max_up", 1, "the size by which entries are scaled"),
 ];
 

@@ -201,7 +201,7 @@ mod tests {
                 vectors.iter().zip(&y).fold(IBig::ZERO, |s, (v, &y)| s - &v[j] * IBig::from(y))
             }).collect();
             vectors.push(last);
-            let mut approximate: Vec<f64> = y[..n].iter().map(|&y| f64::from(y)).collect();
+            let mut approximate: Vec<f64> = y[..n].iter().enumerate().map(|(i, &y)| f64::from(y) + 1e-9 * i as f64).collect();
             approximate.push(1.0);
             let views: Vec<&[IBig]> = vectors.iter().map(Vec::as_slice).collect();
             let found = dependency(&views, &approximate).expect("a dependency");

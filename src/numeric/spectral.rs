@@ -18,8 +18,8 @@ use super::decompose::{cholesky, symmetric_eigenvalues, thin_svd};
 use super::grid::Grid;
 use super::product::{self, DotError};
 use super::rounding::{
-    UNIT_ROUNDOFF, add_up, div_down, exponent, gamma, max_up, mul_down, mul_up, scale, scale_down,
-    scale_may_round, scale_up, sqrt_down, sqrt_up, sub_down,
+    UNIT_ROUNDOFF, add_down, add_up, div_down, exponent, gamma, max_up, mul_down, mul_up, scale,
+    scale_down, scale_may_round, scale_up, sqrt_down, sqrt_up, sub_down,
 };
 
 /// An upper bound of `||a||_2` for an `m x n` matrix; `+inf` where an entry is not finite.
@@ -220,22 +220,28 @@ pub fn spectral_norm_down(a: ArrayView2<'_, f64>) -> f64 {
     let inexact = a.iter().any(|&x| scale_may_round(x, -shift));
     let a = a.mapv(|x| scale(x, -shift));
     let Some(x) = approximate_singular_vector(a.view()) else { return 0.0 };
-    // ||a x|| / ||x||, rounded down: |fl(a x) - a x| <= gamma_n |a||x| + underflow.
-    let y = a.dot(&x);
-    let error = DotError::new(Grid::of(a.iter()), Grid::of(x.iter()), n);
+    scale_down(norm_along_down(a.view(), &x, inexact), shift)
+}
+
+/// A lower bound of the norm of a matrix with a largest entry from 1/2 to 1: `||a x|| / ||x||` for any `x`. Where `a`
+/// is `inexact`, each of its other entries may be off by 2^-1075.
+fn norm_along_down(a: ArrayView2<'_, f64>, x: &Array1<f64>, inexact: bool) -> f64 {
+    // |fl(a x) - a x| <= gamma_n |a||x| + underflow.
+    let y = a.dot(x);
+    let error = DotError::new(Grid::of(a.iter()), Grid::of(x.iter()), a.ncols());
     let abs_x = x.mapv(f64::abs).insert_axis(Axis(1));
-    let sizes = product::abs_apply_up(a.view(), Grid::of(a.iter()), abs_x.view());
+    let sizes = product::abs_apply_up(a, Grid::of(a.iter()), abs_x.view());
     let mut squares = 0.0;
     for (y, size) in y.iter().zip(&sizes) {
         let slack = add_up(mul_up(error.relative, *size), error.absolute);
         let least = sub_down(y.abs(), slack).max(0.0);
-        squares = super::rounding::add_down(squares, mul_down(least, least));
+        squares = add_down(squares, mul_down(least, least));
     }
     let length_squares = x.iter().fold(0.0, |sum, &x| add_up(sum, mul_up(x, x)));
     let norm = sqrt_down(div_down(squares, length_squares));
-    // The scaling may have moved the norm by sqrt(m n) 2^-1075. It is at least 1/2, the largest entry, so a number below
-    // that holds in any case, and one above has its neighbour further away.
-    scale_down(if inexact { norm.next_down().max(0.0) } else { norm }, shift)
+    // The errors move the norm by sqrt(m n) 2^-1075. It is at least 1/2, the largest entry, so a number below that
+    // holds in any case, and one above has its neighbour further away.
+    if inexact { norm.next_down().max(0.0) } else { norm }
 }
 
 /// A guess of the right singular vector of the largest singular value of a wide matrix: from a

@@ -91,10 +91,12 @@ fn entries_that_scaling_loses_count() {
     // Nothing is lost here.
     assert_eq!(spectral_norm_up(arr2(&[[3.0, 0.0, -4.0]]).view()), 5.0);
     assert_eq!(spectral_norm_down(arr2(&[[-3.0]]).view()), 3.0);
-    // J - (1 + 2^-1076) I of four rows, times 2^1000: the norm is that of (1, 1, 1, 1), below 3.
-    let e = -power_of_two(-76);
-    let a = Array2::from_shape_fn((4, 4), |(i, j)| if i == j { e } else { large });
-    assert!(spectral_norm_down(a.view()) < 3.0 * large);
+    // J - I of four rows, times 1/4: its norm 3/4 is that of (1, 1, 1, 1), and smaller where the diagonal stands for
+    // negative numbers.
+    let a = Array2::from_shape_fn((4, 4), |(i, j)| if i == j { 0.0 } else { 0.25 });
+    let along = |inexact| norm_along_down(a.view(), &Array1::ones(4), inexact);
+    assert_eq!((along(false), along(true)), (0.75, 0.75f64.next_down()));
+    assert_eq!(norm_along_down(a.view(), &Array1::zeros(4), true), 0.0);
 }
 
 #[test]

@@ -134,6 +134,9 @@ fn parts_are_where_they_are() {
         other.columns = columns..columns + n;
         assert!(!other.is_in(&a, &a.transposed()), "{rows} {columns}");
     }
+    // The last row is missing, all others are there.
+    let shorter = Csr::from_rows(m - 1, n, |i, push| written.row(i).for_each(|(j, x)| push(j, x)));
+    assert!(!part.is_in(&shorter, &shorter.transposed()));
     let mut beyond = part.moved_down(10);
     assert!(!beyond.is_in(&a, &a.transposed()));
     beyond.rows = 5..5 + m;

@@ -7,7 +7,9 @@ use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
 use super::super::Matrix;
 use super::Blocks;
 use crate::numeric::conv_norm::{ConvAxis, Convolution};
+use crate::numeric::exact;
 use crate::numeric::sparse::Csr;
+use dashu::rational::RBig;
 
 /// Integers up to 9: sums of products of them are exact in any order.
 fn integers(count: usize, seed: u64) -> Vec<f64> {
@@ -166,6 +168,8 @@ fn stacked_blocks_lie_below_one_another() {
     same(&stack(&blocks), &stack(&written));
     let expected = vec![((0, 0), (m, n)), ((m, 2), (3, 3)), ((m + 5, 0), (m, n))];
     assert_eq!(places(&stack(&blocks)), expected);
+    let doubled = moved(2 * m + 5, 2 * m + 5, 0, 2.0);
+    same(&doubled.multiply(&stack(&blocks)), &doubled.multiply(&stack(&written)));
     // Each row has the entries of one block: those of the 2 x 2 taps at most.
     assert_eq!(stack(&blocks).terms(), 4);
     assert_eq!(Matrix::stacked(&[&blocks, &middle]).stored_entries(), 4 * m + 2);
@@ -254,14 +258,42 @@ fn matrices_of_another_structure_are_added_as_they_are_written() {
     ] {
         assert_eq!(a.sum_up(&b).to_dense(), a.to_dense() + b.to_dense());
     }
+    assert_eq!(places(&stack(&blocks, &one).sum_up(&stack(&blocks, &one))).len(), 2);
     // A convolution and a transposed one of the same shape.
-    let square = Convolution::new(Array4::ones((1, 1, 1, 1)), 1, [axis(1, 3), axis(1, 2)]);
-    let square = Matrix::blocks(Blocks::convolution(square.expect("valid")));
-    assert_eq!(square.sum_up(&square.transposed()).to_dense(), Array2::<f64>::eye(6) * 2.0);
+    let square = Array4::from_shape_fn((2, 2, 1, 1), |(o, i, ..)| (2 * o + i) as f64);
+    let square = Convolution::new(square, 1, [axis(1, 3), axis(1, 2)]).expect("valid");
+    let square = Matrix::blocks(Blocks::convolution(square));
+    let sum = square.to_dense() + square.transposed().to_dense();
+    assert_eq!(square.sum_up(&square.transposed()).to_dense(), sum);
     let moved_down = moved(m + 1, m, 1, 1.0).multiply(&blocks);
     let first = moved(m + 1, m, 0, 1.0).multiply(&blocks);
     assert_eq!(first.sum_up(&moved_down).to_dense(), first.to_dense() + moved_down.to_dense());
     assert_eq!(written.norm_l2_up(), written.transposed().norm_l2_up());
+}
+
+/// The channels of a convolution that are taken to places of their own are no block any more.
+#[test]
+fn channels_that_part_are_written_out() {
+    let kernel = Array4::from_shape_fn((2, 1, 1, 1), |(o, ..)| 1.0 + o as f64);
+    let convolution = Convolution::new(kernel, 1, [axis(1, 3), axis(1, 2)]).expect("valid");
+    let [blocks, written] = both(&convolution);
+    let rows: Vec<_> = (0..12).map(|j| (if j < 6 { j } else { j + 1 }, j, 1.0)).collect();
+    let outer = selection(13, 12, &rows);
+    assert_eq!(outer.multiply(&blocks).to_dense(), outer.multiply(&written).to_dense());
+}
+
+/// `k` identities below one another have the norm `sqrt(k)`, which is also that of the crude bound.
+#[test]
+fn norms_of_blocks_are_rounded_up() {
+    let convolution = Convolution::new(Array4::ones((1, 1, 1, 1)), 1, [axis(1, 3), axis(1, 2)]);
+    let identity = Matrix::blocks(Blocks::convolution(convolution.expect("valid")));
+    for k in 1..30u32 {
+        let norm = exact(Matrix::stacked(&vec![&identity; k as usize]).norm_l2_up());
+        assert!(
+            &norm * &norm >= RBig::from(k)
+                && norm.clone() * norm <= RBig::from(k) * exact(1.0 + 1e-12)
+        );
+    }
 }
 
 /// `[c I; I]` has the norm `sqrt(c^2 + 1)`; the l1 and linf norms bound the one of a single block.

@@ -93,10 +93,13 @@ fn terms_and_support_are_those_of_the_entries() {
     assert_eq!(sparse.row_support(2), Some(vec![1, 3]));
     assert_eq!((sparse.terms(), Matrix::dense(a.to_dense()).terms()), (3, 7));
     assert_eq!(Matrix::dense(a.to_dense()).row_support(3), None);
-    // More rows than a task has, more columns than a panel, and none.
-    let (a, x) = (banded(200, 3), Array2::from_shape_fn((3, 300), |(i, j)| (i * 7 + j) as f64));
+    // More rows than a task has; as many columns as a panel, more of them, and none.
+    let a = banded(200, 3);
     let matrix = Matrix::sparse(a.clone());
-    assert_eq!(matrix.apply(x.view()), a.to_dense().dot(&x)); // small halves: exact
+    for columns in [256, 300] {
+        let x = Array2::from_shape_fn((3, columns), |(i, j)| (i * 7 + j) as f64);
+        assert_eq!(matrix.apply(x.view()), a.to_dense().dot(&x)); // small halves: exact
+    }
     assert_eq!(matrix.apply(Array2::zeros((3, 0)).view()).dim(), (200, 0));
 }
 
