@@ -77,7 +77,6 @@ fn same(blocks: &Matrix, written: &Matrix) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn a_convolution_is_the_same_written_out_or_not(
         taps in 1usize..4, stride in 1usize..4, dilation in 1usize..3, padding in 0usize..3,
@@ -95,7 +94,11 @@ proptest! {
             prop_assert_eq!(&blocks.select_rows(&[0]).to_dense(), &written.select_rows(&[0]).to_dense());
         }
     }
+}
 
+proptest! {
+    // Each multiplies several matrices of a few hundred rows.
+    #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn merging_keeps_blocks_where_it_can(seed in 0u64..1000, zero in 0usize..4) {
         // A shortcut: [C; I], then a channelwise factor of C (one of them may be zero) and the sum.
