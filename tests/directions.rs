@@ -57,10 +57,10 @@ const OPPOSITE: &[Opposite] = &[
     ("numeric/sdp/ball.rs", "times", "mul_down", 2, "the lower end"),
     ("numeric/sdp/certificate.rs", "input_block", "div_down", 1, "the lower end"),
     ("numeric/sdp/certificate.rs", "is_positive_semidefinite", "sub_down", 1, "a smaller diagonal is a smaller matrix"),
-    ("numeric/spectral.rs", "spectral_norm_down", "abs_apply_up", 1, "in what is subtracted"),
-    ("numeric/spectral.rs", "spectral_norm_down", "add_up", 2, "in what is subtracted, and in a divisor"),
-    ("numeric/spectral.rs", "spectral_norm_down", "mul_up", 2, "in what is subtracted, and in a divisor"),
-    ("numeric/spectral.rs", "spectral_norm_down", "sqrt_up", 1, "a divisor"),
+    ("numeric/spectral.rs", "norm_along_down", "abs_apply_up", 1, "in what is subtracted"),
+    ("numeric/spectral.rs", "norm_along_down", "add_up", 2, "in what is subtracted, and in a divisor"),
+    ("numeric/spectral.rs", "norm_along_down", "mul_up", 2, "in what is subtracted, and in a divisor"),
+    ("numeric/spectral.rs", "spectral_norm_down", "max_up", 1, "the size by which entries are scaled"),
 ];
 
 /// The ending of a name that is a direction.

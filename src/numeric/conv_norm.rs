@@ -29,7 +29,7 @@ use std::sync::Arc;
 use ndarray::{Array4, s};
 
 use super::interval::Interval;
-use super::rounding::{exponent, max_up, scale, scale_up, sqrt_up};
+use super::rounding::{exponent, max_up, scale, scale_may_round, scale_up, sqrt_up};
 use lattice::Lattice;
 use symbol::{Point, Symbol};
 
@@ -108,9 +108,7 @@ impl Convolution {
         // a short circle; then `squared` still has room for rounding in it, 1e-16 or so: covered by `next_up`.
         let shift = exponent(largest) + 1;
         let scaled = |x: f64| scale(x, -shift);
-        // The smallest normal number itself may be a rounded product.
-        let lost = |&x: &f64| x != 0.0 && scaled(x).abs() <= f64::MIN_POSITIVE;
-        let inexact = self.kernel.iter().any(lost);
+        let inexact = self.kernel.iter().any(|&x| scale_may_round(x, -shift));
         let per_group = self.kernel.dim().0 / self.groups;
         let lattices = [vertical, horizontal];
         let mut points = None;
@@ -160,3 +158,7 @@ fn circle_points(symbol: &Symbol, n: usize, m: usize) -> Vec<Point> {
         .map(|(j, k)| symbol.point([angle(j, n), angle(k, m)], 1.0))
         .collect()
 }
+
+#[cfg(test)]
+#[path = "conv_norm/convolution_tests.rs"]
+mod tests;

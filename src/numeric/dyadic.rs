@@ -59,9 +59,6 @@ impl Dyadic {
 impl Mul for &Dyadic {
     type Output = Dyadic;
     fn mul(self, other: &Dyadic) -> Dyadic {
-        if self.is_zero() || other.is_zero() {
-            return Dyadic::ZERO;
-        }
         Dyadic {
             mantissa: &self.mantissa * &other.mantissa,
             exponent: self.exponent + other.exponent,
@@ -204,7 +201,7 @@ mod tests {
                 vectors.iter().zip(&y).fold(IBig::ZERO, |s, (v, &y)| s - &v[j] * IBig::from(y))
             }).collect();
             vectors.push(last);
-            let mut approximate: Vec<f64> = y[..n].iter().map(|&y| f64::from(y)).collect();
+            let mut approximate: Vec<f64> = y[..n].iter().enumerate().map(|(i, &y)| f64::from(y) + 1e-9 * i as f64).collect();
             approximate.push(1.0);
             let views: Vec<&[IBig]> = vectors.iter().map(Vec::as_slice).collect();
             let found = dependency(&views, &approximate).expect("a dependency");
@@ -224,5 +221,17 @@ mod tests {
         assert!((0.5..=1.0).contains(&floats[0]) && floats[2] == 0.0);
         let ratio = to_floats(&to_integers(&[6.0, -1.5].map(|x| Dyadic::new(x).expect("finite"))));
         assert_eq!(ratio[0] / ratio[1], -4.0);
+    }
+    #[test]
+    fn signs_and_zeros() {
+        let of = |x: f64| Dyadic::new(x).expect("finite");
+        for x in [1.5, -1.5, 5e-324, -5e-324] {
+            assert_eq!((of(x).is_negative(), of(x).is_zero()), (x < 0.0, false));
+            assert_eq!((-of(x)).is_negative(), x > 0.0);
+            assert_eq!(to_integers(&[of(x) + -of(x), of(x)])[0], IBig::ZERO);
+            assert!((&of(x) * &Dyadic::ZERO).is_zero() && !(&of(x) * &of(x)).is_negative());
+        }
+        assert!(Dyadic::ZERO.is_zero() && !Dyadic::ZERO.is_negative());
+        assert!(Dyadic::new(f64::NAN).is_none() && Dyadic::new(f64::INFINITY).is_none());
     }
 }

@@ -184,7 +184,7 @@ impl Extremes {
     }
 
     fn with_step(self, step: i32) -> Grid {
-        if self.sum == 0.0 && self.max.is_finite() {
+        if self.sum == 0.0 {
             Grid { step, max: self.max, min: self.min }
         } else {
             Grid { step: i32::MIN, max: f64::INFINITY, min: 0.0 }
@@ -222,6 +222,10 @@ mod tests {
         for values in [fine, coarse] {
             for n in [0, 1, 64, 65, 72, 79, 200] {
                 assert_eq!(Grid::of_slice(&values[..n]), Grid::of(&values[..n]));
+            }
+            for x in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let grid = Grid::of_slice(&[1.0, x, 2.0]);
+                assert_eq!((grid.step, grid.max, grid.min), (i32::MIN, f64::INFINITY, 0.0));
             }
             for (i, x) in [(3, f64::NAN), (90, f64::NAN), (199, f64::INFINITY), (100, -1e300)] {
                 let mut values = values.clone();

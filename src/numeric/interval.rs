@@ -84,7 +84,7 @@ impl Interval {
 
     /// The largest absolute value of a number of the interval; exact.
     pub fn magnitude(self) -> f64 {
-        self.lo.abs().max(self.hi.abs())
+        self.lo.abs().max(self.hi) // a number below 0 is nearer to it than `lo`
     }
 
     /// Whether `x` lies in the interval.
@@ -305,5 +305,27 @@ mod tests {
         assert_eq!(a.intersect(Interval::point(5.0)), None);
         assert_eq!((a.width(), a.midpoint(), Interval::ENTIRE.midpoint()), (2.0, 1.0, 0.0));
         assert!(b.contains(1.0) && !b.contains(0.0) && a.hull(b).encloses(a));
+    }
+    #[test]
+    fn magnitudes_and_containment() {
+        let of = Interval::new;
+        assert_eq!((of(-3.0, 2.0).magnitude(), of(-2.0, 3.0).magnitude()), (3.0, 3.0));
+        assert_eq!((of(-3.0, -2.0).magnitude(), of(2.0, 3.0).magnitude()), (3.0, 3.0));
+        let inside = |lo, hi| of(0.0, 2.0).encloses(of(lo, hi));
+        assert!(inside(0.0, 2.0) && inside(0.5, 1.0));
+        assert!(!inside(-1.0, 1.0) && !inside(1.0, 3.0) && !inside(-1.0, 3.0));
+    }
+
+    #[test]
+    fn roots_of_points_are_the_neighbours_of_the_exact_root() {
+        for k in 2..50u32 {
+            let root = Interval::point(f64::from(k)).sqrt();
+            let (lo, hi) = (exact(root.lo).expect("finite"), exact(root.hi).expect("finite"));
+            assert!(&lo * &lo <= RBig::from(k) && &hi * &hi >= RBig::from(k), "{k}");
+            assert!(root.hi == root.lo || root.hi == root.lo.next_up(), "{k}");
+        }
+        let infinite = Interval::point(f64::INFINITY);
+        assert_eq!((infinite + Interval::ONE, Interval::ONE + infinite), (infinite, infinite));
+        assert_eq!(-infinite + Interval::ONE, -infinite);
     }
 }

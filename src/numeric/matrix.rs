@@ -304,9 +304,7 @@ impl Matrix {
         match &self.entries {
             Entries::Dense(_) | Entries::Blocks(_) => false,
             Entries::Sparse(a, _) => {
-                a.rows() == a.columns()
-                    && a.entries() == a.rows()
-                    && (0..a.rows()).all(|i| a.row(i).eq([(i, 1.0)]))
+                a.rows() == a.columns() && (0..a.rows()).all(|i| a.row(i).eq([(i, 1.0)]))
             }
         }
     }
@@ -324,69 +322,5 @@ fn stacked_parts(matrices: &[&Matrix]) -> Vec<Part> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::arr2;
-
-    fn banded(rows: usize, columns: usize) -> Csr {
-        Csr::from_rows(rows, columns, |i, push| {
-            for j in i.saturating_sub(1)..(i + 2).min(columns) {
-                push(j, (i as f64 + 1.0) - 1.5 * j as f64);
-            }
-        })
-    }
-
-    #[test]
-    fn a_scaled_kernel_of_which_an_entry_is_rounded_is_no_part() {
-        use crate::numeric::conv_norm::ConvAxis;
-        let axis =
-            |n| ConvAxis { taps: 1, stride: 1, dilation: 1, padding: 0, inputs: n, windows: n };
-        let with = |entry: f64| {
-            let kernel = ndarray::Array4::from_elem((1, 1, 1, 1), entry);
-            let convolution = Convolution::new(kernel, 1, [axis(2), axis(3)]).expect("one");
-            Matrix::convolution(convolution).scaled_by_power(-10)
-        };
-        assert_eq!(with(2048.0 * f64::MIN_POSITIVE).parts.len(), 1);
-        // 2^-1012 (1 - 2^-53) / 2^10 is rounded to 2^-1022.
-        let rounded = with((1.0 - f64::EPSILON / 2.0) * 1024.0 * f64::MIN_POSITIVE);
-        assert_eq!((rounded.get(0, 0), rounded.parts.len()), (f64::MIN_POSITIVE, 0));
-    }
-
-    #[test]
-    fn sparse_and_dense_forms_agree() {
-        let (a, b) = (banded(6, 7), banded(7, 5));
-        let expected = a.to_dense().dot(&b.to_dense()); // small integers and halves: exact
-        let (sa, sb) = (Matrix::sparse(a.clone()), Matrix::sparse(b.clone()));
-        let (da, db) = (Matrix::dense(a.to_dense()), Matrix::dense(b.to_dense()));
-        for (x, y) in [(&sa, &sb), (&sa, &db), (&da, &sb), (&da, &db)] {
-            assert_eq!(x.multiply(y).to_dense(), expected);
-        }
-        assert_eq!(sa.norm_linf_up(), da.norm_linf_up());
-        assert_eq!(sa.norm_l1_up(), da.norm_l1_up());
-        assert_eq!(sa.sum_up(&sa).to_dense(), a.to_dense() * 2.0);
-        assert_eq!(sa.select_rows(&[4, 0]).to_dense(), da.select_rows(&[4, 0]).to_dense());
-        assert_eq!(sa.transposed().to_dense(), da.transposed().to_dense());
-        assert_eq!(sa.get(2, 1), da.get(2, 1));
-    }
-
-    #[test]
-    fn nonnegative_products_that_underflow_are_raised() {
-        let a = Csr::from_rows(2, 2, |i, push| push(i, 1e-200));
-        for (a, b) in [
-            (Matrix::sparse(a.clone()), Matrix::sparse(a.clone())),
-            (Matrix::dense(a.to_dense()), Matrix::sparse(a.clone())),
-            (Matrix::sparse(a.clone()), Matrix::dense(a.to_dense())),
-        ] {
-            let product = a.nonnegative_multiply_up(&b);
-            assert!(product.get(0, 0) > 0.0 && product.get(1, 1) > 0.0); // 1e-400
-        }
-        let sparse = Matrix::sparse(a);
-        assert_eq!(sparse.nonnegative_multiply_up(&sparse).get(0, 1), 0.0);
-    }
-
-    #[test]
-    fn the_norms_of_a_known_matrix() {
-        let a = Matrix::dense(arr2(&[[1.0, -2.0], [3.0, 4.0]]));
-        assert_eq!((a.norm_l1_up(), a.norm_linf_up()), (6.0, 7.0));
-    }
-}
+#[path = "matrix/matrix_tests.rs"]
+mod tests;

@@ -320,4 +320,20 @@ mod tests {
         let a = ndarray::arr2(&[[1e308, 1e308]]);
         assert_eq!(row_abs_sums_up(a.view(), Grid::of(a.iter())), vec![f64::INFINITY]);
     }
+    #[test]
+    fn strided_views_are_read_as_they_are() {
+        // Integers: exact in any order. Every second row and column lies apart in memory.
+        let a = Array2::from_shape_fn((9, 14), |(i, j)| (3 * i) as f64 - (2 * j) as f64);
+        let view = a.slice(ndarray::s![..;2, ..;2]);
+        for view in [view, view.t()] {
+            let n = view.ncols();
+            let x = Array2::from_shape_fn((n, 2), |(i, j)| (i + j) as f64);
+            let expected = view.mapv(f64::abs).dot(&x);
+            let grid = Grid::of(view.iter());
+            assert_eq!(abs_apply_up(view, grid, x.view()), expected);
+            let first = abs_apply_up(view, grid, x.slice(ndarray::s![.., ..1]));
+            assert_eq!(first.column(0), expected.column(0));
+            assert_eq!(multiply(view, x.view()), view.dot(&x));
+        }
+    }
 }

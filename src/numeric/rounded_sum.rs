@@ -90,4 +90,33 @@ mod tests {
             prop_assert!(exact(upper) <= sum * exact(1.0 + 1e-13) + exact(1e-300));
         }
     }
+    /// Where the products are exact, the terms for rounding errors are the whole rest.
+    #[test]
+    fn error_terms_are_those_of_the_number_of_terms() {
+        let unit = exact(crate::numeric::rounding::UNIT_ROUNDOFF);
+        for n in [2usize, 3, 8, 10, 13, 16, 40] {
+            let b: Vec<f64> = (0..n).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
+            let (sum, absolute) = (exact((n % 2) as f64), RBig::from(n));
+            let gamma = |k: usize| RBig::from(k) * &unit / (exact(1.0) - RBig::from(k) * &unit);
+            let rounded = RoundedSum::of(&vec![1.0; n], &b);
+            let upper = exact(rounded.upper());
+            assert!(upper >= &sum + gamma(4 * n + 8) * &absolute, "{n}");
+            // 16 u for `gamma` and products, one more for the last sum.
+            let slack =
+                &unit * (gamma(4 * n + 8) * &absolute * RBig::from(16u8) + RBig::from(2u8) * &sum);
+            assert!(upper <= &sum + gamma(4 * n + 8) * &absolute + slack + exact(1e-300), "{n}");
+            let upper = exact(absolute_dot_up(&b, &vec![1.0; n]));
+            assert!(upper >= absolute.clone());
+            // gamma_(2n+4), the rounding of 1 + gamma and of two operations.
+            assert!(
+                upper <= &absolute * (exact(1.0) + gamma(2 * n + 4) + RBig::from(6u8) * &unit),
+                "{n}"
+            );
+            // What vanishes may be half of the least number for each product.
+            let tiny = vec![2f64.powi(-600); n];
+            assert_eq!(RoundedSum::of(&tiny, &tiny).upper(), n as f64 * MIN_SUBNORMAL);
+            let dot = absolute_dot_up(&tiny, &tiny) / MIN_SUBNORMAL;
+            assert!(dot == n as f64 || dot == (n + 1) as f64);
+        }
+    }
 }

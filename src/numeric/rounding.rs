@@ -116,10 +116,11 @@ pub fn div_up(a: f64, b: f64) -> f64 {
     if a == 0.0 && b != 0.0 {
         return 0.0;
     }
-    // The residual a - q b of a correctly rounded quotient is representable unless it underflows.
-    if !q.is_finite() || a.abs() < RESIDUAL_SAFE || q.abs() < f64::MIN_POSITIVE {
+    if !q.is_finite() || a.abs() < RESIDUAL_SAFE {
         return upper(q.next_up());
     }
+    // The residual a - q b is a multiple of 2^-1074 (of the last bits of a, and of q times b), so rounding keeps its
+    // sign.
     let r = (-q).mul_add(b, a);
     let low = if b > 0.0 { r > 0.0 } else { r < 0.0 };
     kept(if low || r.is_nan() { upper(q.next_up()) } else { q })
@@ -175,6 +176,11 @@ pub fn scale(x: f64, e: i32) -> f64 {
     x * power_of_two(e / 2) * power_of_two(e - e / 2)
 }
 
+/// Whether [`scale`] may have rounded its finite result.
+pub fn scale_may_round(x: f64, e: i32) -> bool {
+    x != 0.0 && scale(x, e).abs() <= f64::MIN_POSITIVE
+}
+
 /// An upper bound of `x * 2^e`, for any `e`; exact unless the result is subnormal or overflows.
 pub fn scale_up(mut x: f64, mut e: i32) -> f64 {
     if x == 0.0 || x.is_nan() || x.is_infinite() {
@@ -183,9 +189,6 @@ pub fn scale_up(mut x: f64, mut e: i32) -> f64 {
     while e > 1000 {
         x = multiply_power_up(x, 1000);
         e -= 1000;
-        if x == f64::INFINITY || x == f64::MIN {
-            return x;
-        }
     }
     // Scaling down stays exact while the number is normal; a positive number that vanishes below
     // the subnormal range is rounded up to the least of them.
@@ -205,7 +208,8 @@ fn multiply_power_up(x: f64, e: i32) -> f64 {
     if y == f64::NEG_INFINITY {
         return f64::MIN;
     }
-    if y.abs() < f64::MIN_POSITIVE && y * power_of_two(-e) != x { y.next_up() } else { y }
+    // The way back is exact, so it says in which direction y was rounded.
+    if y * power_of_two(-e) < x { y.next_up() } else { y }
 }
 
 /// A lower bound of `x * 2^e`, for any `e`.

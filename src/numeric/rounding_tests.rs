@@ -160,3 +160,77 @@ fn scaled_numbers_are_exact_above_the_smallest_normal_number() {
         }
     }
 }
+
+#[test]
+fn results_stay_exact_from_the_limit_of_exact_residuals_on() {
+    assert_eq!(mul_up(RESIDUAL_SAFE, 1.0), RESIDUAL_SAFE);
+    assert_eq!(div_up(RESIDUAL_SAFE, 1.0), RESIDUAL_SAFE);
+    assert_eq!((div_up(3.0, -2.0), div_up(-3.0, -2.0)), (-1.5, 1.5));
+    // 2^-1040 is subnormal, and its quotient known.
+    assert_eq!(div_up(power_of_two(-960), power_of_two(80)), power_of_two(-1040));
+    assert_eq!(div_up(-power_of_two(-960), power_of_two(200)), 0.0);
+    assert_eq!(div_up(power_of_two(-960), power_of_two(200)), MIN_SUBNORMAL);
+    // 2^-969 is no square.
+    let (up, down) = (sqrt_up(RESIDUAL_SAFE), sqrt_down(RESIDUAL_SAFE));
+    assert_eq!(up, down.next_up());
+    assert!(exact(up) * exact(up) > exact(RESIDUAL_SAFE));
+    assert!(exact(down) * exact(down) < exact(RESIDUAL_SAFE));
+}
+
+/// Quotients near and below the smallest normal number, of which the last bits are lost.
+#[test]
+fn small_quotients_are_rounded_to_the_next_number_above() {
+    for numerator in [1.0, -1.0, 3.0, 7.0, -1.0 / 3.0, 1.0 + f64::EPSILON] {
+        for denominator in [1.0, -1.0, 3.0, -5.0, 0.1, 1.0 - f64::EPSILON / 2.0] {
+            for e in [-900, -960, -966] {
+                for f in [0, 40, 60, 80, 106, 107, 108, 120] {
+                    let (a, b) = (numerator * power_of_two(e), denominator * power_of_two(f));
+                    let q = exact(a) / exact(b);
+                    assert!(is_least_upper(div_up(a, b), &q), "{a} / {b}");
+                    assert!(is_least_upper(-div_down(-a, b), &q), "{a} / {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn zero_and_what_is_no_number() {
+    let (inf, nan) = (f64::INFINITY, f64::NAN);
+    assert_eq!((div_up(0.0, 5.0), div_up(0.0, -5.0), div_up(0.0, 0.0)), (0.0, 0.0, inf));
+    assert_eq!((sqrt_down(-1.0), sqrt_down(nan), sqrt_down(0.0)), (0.0, 0.0, 0.0));
+    for e in [-2000, -3, 0, 3, 2000] {
+        assert_eq!((scale_up(nan, e), scale_up(inf, e), scale_up(-inf, e)), (inf, inf, -inf));
+        assert_eq!(scale_up(0.0, e), 0.0);
+    }
+    assert_eq!((scale_up(1.0, i32::MAX), scale_up(-1.0, i32::MAX)), (inf, f64::MIN));
+    assert_eq!((scale_up(1.0, -5000), scale_up(-1.0, -5000)), (MIN_SUBNORMAL, 0.0));
+    assert_eq!(
+        (power_of_two(1024), power_of_two(2000), power_of_two(1023)),
+        (inf, inf, 2f64.powi(1023))
+    );
+}
+
+/// What is rounded to the smallest normal number, or below it, is moved upwards.
+#[test]
+fn scaling_is_rounded_up_at_the_smallest_normal_number() {
+    let mut sizes = vec![1.0 - f64::EPSILON / 2.0, 1.0, 1.0 + f64::EPSILON, 1.0 / 3.0, 1.5];
+    sizes.extend(sizes.clone().iter().map(|x| -x));
+    for x in sizes {
+        for e in [-1022, -1021, -1023, -1050, -1074, -1075, -1000, -999] {
+            let y = exact(x) * RBig::from(2u8).pow(e as isize);
+            assert!(is_least_upper(scale_up(x, e), &y), "{x} 2^{e}");
+            assert!(is_least_upper(-scale_down(-x, e), &y), "{x} 2^{e}");
+        }
+        let large = x * power_of_two(-60); // in one step
+        let y = exact(large) * RBig::from(2u8).pow(-962isize);
+        assert!(is_least_upper(scale_up(large, -962), &y), "{x}");
+    }
+}
+
+#[test]
+fn scaling_says_where_it_may_round() {
+    assert!(!scale_may_round(0.0, -2000) && !scale_may_round(-1.0, -1021));
+    assert!(scale_may_round(1.0, -1022) && scale_may_round(-1.0, -1022));
+    assert!(scale_may_round(1.0, -2000) && !scale_may_round(-3.0, 5));
+}

@@ -186,4 +186,14 @@ mod tests {
         assert_eq!(a.transposed().to_dense(), a.to_dense().reversed_axes());
         assert_eq!(a.longest_row(), 2);
     }
+    #[test]
+    fn sums_have_the_entries_of_both() {
+        let a =
+            Csr::from_rows(1, 6, |_, push| [0, 1, 4].map(|j| push(j, 1.0)).into_iter().collect());
+        let b =
+            Csr::from_rows(1, 6, |_, push| [1, 3, 5].map(|j| push(j, 2.0)).into_iter().collect());
+        let sum = a.sum_up(&b);
+        assert_eq!(sum.to_dense(), ndarray::arr2(&[[1.0, 3.0, 0.0, 2.0, 1.0, 2.0]]));
+        assert_eq!((sum.entries(), a.entries(), Csr::identity(4).entries()), (5, 3, 4));
+    }
 }

@@ -18,8 +18,8 @@ use super::decompose::{cholesky, symmetric_eigenvalues, thin_svd};
 use super::grid::Grid;
 use super::product::{self, DotError};
 use super::rounding::{
-    UNIT_ROUNDOFF, add_up, div_down, exponent, gamma, max_up, mul_down, mul_up, scale, scale_down,
-    scale_up, sqrt_down, sqrt_up, sub_down, upper,
+    UNIT_ROUNDOFF, add_down, add_up, div_down, exponent, gamma, max_up, mul_down, mul_up, scale,
+    scale_down, scale_may_round, scale_up, sqrt_down, sqrt_up, sub_down,
 };
 
 /// An upper bound of `||a||_2` for an `m x n` matrix; `+inf` where an entry is not finite.
@@ -42,9 +42,8 @@ pub fn spectral_norm_up(a: ArrayView2<'_, f64>) -> f64 {
     // sqrt(m n) 2^-1075: far below the relative distance of two numbers near the norm, which is at
     // least 1/2 here; `next_up` at the end covers it.
     let shift = exponent(largest) + 1;
+    let inexact = a.iter().any(|&x| scale_may_round(x, -shift));
     let a = a.mapv(|x| scale(x, -shift));
-    // The smallest normal number itself may be a rounded product.
-    let inexact = shift > 0 && a.iter().any(|x| x.abs() <= f64::MIN_POSITIVE);
     let squared = if a.nrows() == 1 {
         a.iter().fold(0.0, |sum, &x| add_up(sum, mul_up(x, x)))
     } else {
@@ -156,15 +155,13 @@ pub fn cholesky_residual_up(m: ArrayView2<'_, f64>) -> Option<f64> {
         }
     }
     // Each is a sum of at most n^2 nonnegative terms of at most three operations each; squares
-    // that underflow are covered by the smallest normal number per term.
+    // that underflow lose 2^-1075 each, all of them (n^2 < 2^53) less than the smallest normal number.
     let g = gamma(n * n + 3);
-    #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
-    let tiny = (n * n) as f64 * f64::MIN_POSITIVE;
-    let raise = |sum: f64| mul_up(add_up(sum, tiny), add_up(1.0, mul_up(2.0, g)));
+    let raise = |sum: f64| mul_up(add_up(sum, f64::MIN_POSITIVE), add_up(1.0, mul_up(2.0, g)));
     let bound = add_up(sqrt_up(raise(m_squares)), raise(factor_squares));
-    let rounding =
-        add_up(mul_up(gamma(n + 2), bound), mul_up((n * (n + 1)) as f64, f64::from_bits(1)));
-    let total = add_up(sqrt_up(raise(residual_squares)), rounding);
+    // The underflow of the products, in norm n (n + 1) 2^-1074, is in the root of the raised sum: where the exact
+    // one is below 2^-1024, that root is above 2^-511; otherwise it exceeds the exact one by 2 u, at least 2^-564.
+    let total = add_up(sqrt_up(raise(residual_squares)), mul_up(gamma(n + 2), bound));
     total.is_finite().then_some(total)
 }
 
@@ -212,37 +209,39 @@ fn lanczos(g: ArrayView2<'_, f64>, steps: usize) -> Option<f64> {
 /// A lower bound of `||a||_2`, from the Rayleigh quotient of an approximate singular vector.
 pub fn spectral_norm_down(a: ArrayView2<'_, f64>) -> f64 {
     let (m, n) = a.dim();
-    let largest = a.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-    if largest == 0.0 || !largest.is_finite() || !a.iter().all(|x| x.is_finite()) {
+    let largest = a.iter().fold(0.0, |m, x| max_up(m, x.abs()));
+    if largest == 0.0 || largest.is_infinite() {
         return 0.0;
     }
     if m > n {
         return spectral_norm_down(a.t());
     }
     let shift = exponent(largest) + 1;
+    let inexact = a.iter().any(|&x| scale_may_round(x, -shift));
     let a = a.mapv(|x| scale(x, -shift));
     let Some(x) = approximate_singular_vector(a.view()) else { return 0.0 };
-    // ||a x|| / ||x||, rounded down: |fl(a x) - a x| <= gamma_n |a||x| + underflow.
-    let y = a.dot(&x);
-    let error = DotError::new(Grid::of(a.iter()), Grid::of(x.iter()), n);
+    scale_down(norm_along_down(a.view(), &x, inexact), shift)
+}
+
+/// A lower bound of the norm of a matrix with a largest entry from 1/2 to 1: `||a x|| / ||x||` for any `x`. Where `a`
+/// is `inexact`, each of its other entries may be off by 2^-1075.
+fn norm_along_down(a: ArrayView2<'_, f64>, x: &Array1<f64>, inexact: bool) -> f64 {
+    // |fl(a x) - a x| <= gamma_n |a||x| + underflow.
+    let y = a.dot(x);
+    let error = DotError::new(Grid::of(a.iter()), Grid::of(x.iter()), a.ncols());
     let abs_x = x.mapv(f64::abs).insert_axis(Axis(1));
-    let sizes = product::abs_apply_up(a.view(), Grid::of(a.iter()), abs_x.view());
+    let sizes = product::abs_apply_up(a, Grid::of(a.iter()), abs_x.view());
     let mut squares = 0.0;
     for (y, size) in y.iter().zip(&sizes) {
         let slack = add_up(mul_up(error.relative, *size), error.absolute);
         let least = sub_down(y.abs(), slack).max(0.0);
-        squares = super::rounding::add_down(squares, mul_down(least, least));
+        squares = add_down(squares, mul_down(least, least));
     }
-    let length = sqrt_up(x.iter().fold(0.0, |sum, &x| add_up(sum, mul_up(x, x))));
-    let norm = div_down(sqrt_down(squares), upper(length));
-    // The scaling may have lost 2^-1075 per entry, in norm at most sqrt(m n) of it.
-    #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
-    let lost = if a.iter().any(|x| x.abs() <= f64::MIN_POSITIVE) {
-        (m * n) as f64 * f64::from_bits(1)
-    } else {
-        0.0
-    };
-    scale_down(sub_down(norm, lost).max(0.0), shift)
+    let length_squares = x.iter().fold(0.0, |sum, &x| add_up(sum, mul_up(x, x)));
+    let norm = sqrt_down(div_down(squares, length_squares));
+    // The errors move the norm by sqrt(m n) 2^-1075. It is at least 1/2, the largest entry, so a number below that
+    // holds in any case, and one above has its neighbour further away.
+    if inexact { norm.next_down().max(0.0) } else { norm }
 }
 
 /// A guess of the right singular vector of the largest singular value of a wide matrix: from a
@@ -267,58 +266,5 @@ fn approximate_singular_vector(a: ArrayView2<'_, f64>) -> Option<Array1<f64>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::arr2;
-    use proptest::prelude::{prop_assert, proptest};
-
-    fn matrix(m: usize, n: usize, seed: u64) -> Array2<f64> {
-        use rand::{Rng, SeedableRng};
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        Array2::from_shape_fn((m, n), |_| rng.random_range(-1.0..1.0))
-    }
-
-    #[test]
-    fn known_norms() {
-        // Singular values of [[3, 0], [4, 5]]: sqrt(45) and sqrt(5).
-        let a = arr2(&[[3.0, 0.0], [4.0, 5.0]]);
-        let (up, down, exact) =
-            (spectral_norm_up(a.view()), spectral_norm_down(a.view()), 45f64.sqrt());
-        assert!(up >= exact && up <= exact * (1.0 + 1e-13));
-        assert!(down <= exact && down >= exact * (1.0 - 1e-13));
-        assert_eq!(spectral_norm_up(arr2(&[[3.0, 4.0]]).view()), 5.0);
-        assert_eq!(spectral_norm_up(Array2::zeros((3, 2)).view()), 0.0);
-        assert_eq!(spectral_norm_up(arr2(&[[f64::NAN, 1.0]]).view()), f64::INFINITY);
-        // The identity: every start vector is singular, all eigenvalues coincide.
-        let identity = spectral_norm_up(Array2::eye(200).view());
-        assert!((1.0..1.0 + 1e-11).contains(&identity));
-    }
-
-    #[test]
-    fn extreme_scales_neither_overflow_nor_vanish() {
-        for scale in [1e-300, 1e-160, 1e160, 1e300, 5e-324] {
-            let a = arr2(&[[3.0, 0.0], [4.0, 5.0]]) * scale;
-            let (up, down) = (spectral_norm_up(a.view()), spectral_norm_down(a.view()));
-            let exact = 45f64.sqrt() * scale;
-            assert!(up >= exact && down <= exact && down > 0.0, "{scale}: {down} {up}");
-            if scale > 1e-310 {
-                assert!(up <= exact * (1.0 + 1e-12));
-            }
-        }
-        assert_eq!(spectral_norm_up(arr2(&[[1e308, 1e308], [1e308, 1e308]]).view()), f64::INFINITY);
-    }
-
-    proptest! {
-        #![proptest_config(proptest::test_runner::Config::with_cases(40))]
-        #[test]
-        fn the_bounds_enclose_and_meet(m in 1usize..130, n in 1usize..130, seed in 0u64..1000) {
-            let a = matrix(m, n, seed);
-            let (up, down) = (spectral_norm_up(a.view()), spectral_norm_down(a.view()));
-            let norm = crate::numeric::decompose::thin_svd(a.view()).expect("converges").1[0];
-            prop_assert!(down <= up);
-            // The singular value solver is backward stable: relative error below 1e-13 here.
-            prop_assert!(up >= norm * (1.0 - 1e-13) && up <= norm * (1.0 + 1e-11));
-            prop_assert!(down <= norm * (1.0 + 1e-13) && down >= norm * (1.0 - 1e-13));
-        }
-    }
-}
+#[path = "spectral_tests.rs"]
+mod tests;

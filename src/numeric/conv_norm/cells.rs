@@ -25,9 +25,6 @@ use crate::numeric::rounding::{add_up, mul_up, sub_down};
 /// The relative distance of the bound from the largest eigenvalue found at which refinement ends.
 const TOLERANCE: f64 = 1e-3;
 
-/// The largest `phi` of the first partition.
-const FIRST: f64 = 0.5;
-
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     centre: [f64; 2],
@@ -83,7 +80,8 @@ fn first_cells(degrees: [i64; 2]) -> Vec<Cell> {
         if d == 0 {
             return vec![(0.0, 0.0)];
         }
-        let pieces = (d as f64 * (pi - from) / (2.0 * FIRST)).ceil().max(1.0);
+        // d h <= 1/2 along each axis: phi is at most 1/2.
+        let pieces = (d as f64 * (pi - from)).ceil();
         let half = (pi - from) / (2.0 * pieces);
         (0..pieces as usize).map(|i| (from + (2 * i + 1) as f64 * half, half)).collect()
     };
@@ -126,3 +124,7 @@ fn factor(cell: &Cell, degrees: [i64; 2]) -> f64 {
     let phi = mul_up(0.5, add_up(part(0), part(1)));
     sub_down(1.0, mul_up(phi, phi))
 }
+
+#[cfg(test)]
+#[path = "cells_tests.rs"]
+mod tests;

@@ -101,3 +101,20 @@ fn one_class_for_the_interior() {
     // 5 classes along an axis: 1, 1, 5, 1, 1 places.
     assert_eq!(sizes, [[1; 16].as_slice(), &[5; 8], &[25]].concat());
 }
+
+#[test]
+fn channels_are_the_neighbours_of_one_plane() {
+    // Windows on 4 x 5 of a 6 x 5 input.
+    let vertical = ConvAxis { taps: 3, stride: 1, dilation: 1, padding: 0, inputs: 6, windows: 4 };
+    let horizontal =
+        ConvAxis { taps: 1, stride: 1, dilation: 1, padding: 0, inputs: 5, windows: 5 };
+    let kernel = Array4::ones((2, 3, 3, 1));
+    let convolution = Convolution::new(kernel, 1, [vertical, horizontal]).expect("valid");
+    let map = |transposed| ConvolutionMatrix { convolution: convolution.clone(), transposed };
+    assert_eq!((map(false).rows_of_channel(), map(false).columns_of_channel()), (20, 30));
+    assert_eq!((map(true).rows_of_channel(), map(true).columns_of_channel()), (30, 20));
+    // Nothing, and maps that do not follow one another, have no classes.
+    assert!(Fields::classes(&[]).is_none());
+    assert!(Fields::classes(&[map(false), map(false)]).is_none());
+    assert!(Fields::classes(&[map(false), map(true)]).is_some());
+}

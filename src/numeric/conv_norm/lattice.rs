@@ -89,3 +89,83 @@ fn circle(windows: usize, s: usize, first: usize, last: usize, reach: usize) -> 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The axes of all small sizes.
+    fn axes() -> impl Iterator<Item = ConvAxis> {
+        (0..5 * 4 * 4 * 4 * 5 * 4).map(|i| ConvAxis {
+            taps: i % 4 + 1,
+            stride: i / 4 % 4 + 1,
+            dilation: i / 16 % 4 + 1,
+            padding: i / 64 % 5,
+            inputs: i / 320 % 5 + 1,
+            windows: i / 1600 % 4 + 1,
+        })
+    }
+
+    /// Whether on a circle of `length` positions the inputs stay apart and no other position up to `reach` meets
+    /// one.
+    fn keeps_apart(length: usize, inputs: &BTreeSet<usize>, reach: usize) -> bool {
+        let places: BTreeSet<usize> = inputs.iter().map(|q| q % length).collect();
+        let meets = |q: usize| !inputs.contains(&q) && places.contains(&(q % length));
+        places.len() == inputs.len() && !(0..=reach).any(meets)
+    }
+
+    #[test]
+    fn circles_are_the_least_on_which_nothing_meets() {
+        for axis in axes() {
+            let g = (1..=4).rev().find(|g| axis.stride % g == 0 && axis.dilation % g == 0);
+            let g = g.expect("1 divides both");
+            let stride = axis.stride / g;
+            // Windows of one residue modulo the dilation share no input with others where every place has one.
+            let classes = if stride == 1 { axis.dilation / g } else { 1 };
+            // Positions in units of g that are a residue plus a multiple of the number of classes.
+            let position = |p: usize, o: usize| (p * axis.stride + o * axis.dilation) / g;
+            let input = |q: usize| (axis.padding..axis.padding + axis.inputs).contains(&(q * g));
+            let of_class = |residue: usize| {
+                let windows: Vec<usize> =
+                    (0..axis.windows).filter(|p| p % classes == residue).collect();
+                let reach = position(*windows.last()?, axis.taps - 1) / classes;
+                let inputs: BTreeSet<usize> =
+                    (0..20).filter(|q| input(q * classes + residue)).collect();
+                if inputs.first().is_none_or(|&first| first > reach) {
+                    return None;
+                }
+                let fits = |n: &usize| keeps_apart(n * stride, &inputs, reach);
+                (windows.len()..).find(fits)
+            };
+            let least = (0..classes).filter_map(of_class).max();
+            let lattice = Lattice::new(&axis, false);
+            assert_eq!(lattice.is_some(), least.is_some(), "{axis:?}");
+            let (Some(lattice), Some(least)) = (lattice, least) else { continue };
+            // Tap o is at position o d, element m of phase r.
+            let dilation = axis.dilation / g / classes;
+            assert_eq!((lattice.phases, lattice.taps.len()), (stride, axis.taps));
+            for (o, &(phase, m)) in lattice.taps.iter().enumerate() {
+                assert!(phase < stride && m >= 0);
+                assert_eq!(m as usize * stride + phase, o * dilation, "{axis:?}");
+            }
+            let constant = lattice.taps.iter().all(|t| t.1 == 0);
+            assert_eq!(lattice.circle, Some(if constant { 1 } else { least }), "{axis:?}");
+            let whole = Lattice::new(&axis, true).expect("the same");
+            assert_eq!(whole.circle, constant.then_some(1), "{axis:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_positive_and_not_too_large() {
+        let one = ConvAxis { taps: 1, stride: 1, dilation: 1, padding: 0, inputs: 1, windows: 1 };
+        for (n, valid) in [(0, false), (1, true), ((1 << 28) - 1, true), (1 << 28, false)] {
+            assert_eq!(ConvAxis { taps: n, ..one }.is_valid(), valid);
+            assert_eq!(ConvAxis { stride: n, ..one }.is_valid(), valid);
+            assert_eq!(ConvAxis { dilation: n, ..one }.is_valid(), valid);
+            assert_eq!(ConvAxis { inputs: n, ..one }.is_valid(), valid);
+            assert_eq!(ConvAxis { windows: n, ..one }.is_valid(), valid);
+            assert_eq!(ConvAxis { padding: n, ..one }.is_valid(), valid || n == 0);
+        }
+    }
+}

@@ -264,10 +264,14 @@ fn crude_up(blocks: &BTreeMap<[i64; 2], ArrayView2<'_, f64>>) -> f64 {
     mul_up(sum, sum)
 }
 
-/// The largest row sum of absolute values: a sum of `n` terms is at least `1 - gamma_n` times the
-/// exact one, and `1 + gamma_(2 n + 2)` makes up for that.
+/// The largest row sum of absolute values: a sum of `n` terms is at least `(1 - u)^(n-1)` times the
+/// exact one, and `1 + gamma_n` makes up for that.
 fn largest_row_sum_up(g: &Array2<f64>) -> f64 {
     let sums = g.rows().into_iter().map(|row| row.iter().map(|x| x.abs()).sum::<f64>());
-    let raise = add_up(1.0, gamma(2 * g.ncols() + 2));
+    let raise = add_up(1.0, gamma(g.ncols()));
     mul_up(sums.fold(0.0, max_up), raise)
 }
+
+#[cfg(test)]
+#[path = "symbol_tests.rs"]
+mod tests;

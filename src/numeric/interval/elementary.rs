@@ -36,8 +36,11 @@ pub(super) const INVERSE_FACTORIAL: [Interval; 19] = {
     table
 };
 
-/// The degree of the Taylor polynomial of exp: `0.36^16 / 16! < 2^-64`.
-const EXP_DEGREE: usize = 15;
+/// The numbers of terms of the series of `exp(r) - 1` (`0.36^16 / 16! < 2^-64`), the logarithm and the inverse tangent:
+/// what follows is below the rounding errors.
+pub(super) const EXP_TERMS: usize = 15;
+pub(super) const LN_TERMS: u32 = 13;
+pub(super) const ATAN_TERMS: u32 = 15;
 
 impl Interval {
     /// The exponentials. `exp(-inf) = 0`; what overflows lies in `[f64::MAX, inf]`.
@@ -99,9 +102,9 @@ pub(super) fn horner(
 
 /// `(exp(r) - 1) / r` for `|r| <= 0.36`: `sum r^k / (k+1)!`, and by Lagrange's remainder one more
 /// term times a number `exp(xi)`, `|xi| <= |r|`, which lies in `[1/2, 2]`.
-fn exp_quotient(r: Interval) -> Interval {
-    let remainder = INVERSE_FACTORIAL[EXP_DEGREE + 1] * Interval::new(0.5, 2.0);
-    let taylor = INVERSE_FACTORIAL[1..=EXP_DEGREE].iter().copied();
+pub(super) fn exp_quotient(r: Interval, terms: usize) -> Interval {
+    let remainder = INVERSE_FACTORIAL[terms + 1] * Interval::new(0.5, 2.0);
+    let taylor = INVERSE_FACTORIAL[1..=terms].iter().copied();
     // `chain` is double-ended, so the remainder is the first one that Horner's rule meets.
     horner(r, taylor.chain(std::iter::once(remainder)))
 }
@@ -125,14 +128,14 @@ fn exp_point(x: f64) -> Interval {
     }
     let k = (x * std::f64::consts::LOG2_E).round();
     let r = minus_ln_2(x, k);
-    let y = Interval::ONE + r * exp_quotient(r);
+    let y = Interval::ONE + r * exp_quotient(r, EXP_TERMS);
     Interval::new(scale_down(y.lo, k as i32).max(0.0), scale_up(y.hi, k as i32))
 }
 
 fn exp_m1_point(x: f64) -> Interval {
     if x.abs() <= 0.36 {
         let r = Interval::point(x);
-        r * exp_quotient(r)
+        r * exp_quotient(r, EXP_TERMS)
     } else {
         exp_point(x) - Interval::ONE
     }
@@ -140,11 +143,10 @@ fn exp_m1_point(x: f64) -> Interval {
 
 /// `ln((1+s)/(1-s)) = 2 s (1 + s^2/3 + s^4/5 + ...)` for `|s| <= 1/4`. The terms after the N-th are
 /// positive and at most `s^(2N)/(2N+1) (1 + s^2 + ...) <= s^(2N)/(2N+1) * 16/15`.
-fn ln_quotient(s: Interval) -> Interval {
-    const TERMS: u32 = 13;
+pub(super) fn ln_quotient(s: Interval, terms: u32) -> Interval {
     let odd_inverse = |n: u32| Interval::ONE / Interval::point(f64::from(2 * n + 1));
-    let last = odd_inverse(TERMS) * Interval::new(1.0, 1.07);
-    let series = (0..TERMS).map(odd_inverse).chain(std::iter::once(last));
+    let last = odd_inverse(terms) * Interval::new(1.0, 1.07);
+    let series = (0..terms).map(odd_inverse).chain(std::iter::once(last));
     (s * horner(s.square(), series)).scale(2.0)
 }
 
@@ -163,14 +165,14 @@ fn ln_point(x: f64) -> Interval {
     let m = scale_up(x, -k);
     let s = Interval::point(m - 1.0) / (Interval::point(m) + Interval::ONE);
     let k = f64::from(k);
-    Interval::point(k * LN_2_HEAD) + (LN_2_TAIL.scale(k) + ln_quotient(s))
+    Interval::point(k * LN_2_HEAD) + (LN_2_TAIL.scale(k) + ln_quotient(s, LN_TERMS))
 }
 
 fn ln_1p_point(x: f64) -> Interval {
     if x.abs() <= 0.4 {
         // x / (2 + x) is at most 1/4 in absolute value.
         let t = Interval::point(x);
-        ln_quotient(t / (t + Interval::point(2.0)))
+        ln_quotient(t / (t + Interval::point(2.0)), LN_TERMS)
     } else {
         (Interval::ONE + Interval::point(x.max(-1.0))).ln()
     }
@@ -201,21 +203,20 @@ fn atan_nonnegative(x: f64) -> Interval {
 /// The inverse tangents of an interval in [0, 1] of which the width is a rounding error.
 fn atan_unit(t: Interval) -> Interval {
     let (c, angle) = match t.lo {
-        lo if lo < 0.25 => return atan_small(t),
+        lo if lo < 0.25 => return atan_small(t, ATAN_TERMS),
         lo if lo < 0.75 => (0.5, ATAN_HALF),
         _ => (1.0, ATAN_ONE),
     };
-    angle + atan_small((t - Interval::point(c)) / (Interval::ONE + t.scale(c)))
+    angle + atan_small((t - Interval::point(c)) / (Interval::ONE + t.scale(c)), ATAN_TERMS)
 }
 
 /// `t (1 - t^2/3 + t^4/5 - ...)` for `|t| < 1/2`: the terms alternate and decrease, so what remains
 /// after N of them lies between 0 and the next.
-fn atan_small(t: Interval) -> Interval {
-    const TERMS: u32 = 15;
+pub(super) fn atan_small(t: Interval, terms: u32) -> Interval {
     let coefficient = |n: u32| {
         let c = Interval::ONE / Interval::point(f64::from(2 * n + 1));
         if n.is_multiple_of(2) { c } else { -c }
     };
-    let last = coefficient(TERMS) * Interval::new(0.0, 1.0);
-    t * horner(t.square(), (0..TERMS).map(coefficient).chain(std::iter::once(last)))
+    let last = coefficient(terms) * Interval::new(0.0, 1.0);
+    t * horner(t.square(), (0..terms).map(coefficient).chain(std::iter::once(last)))
 }

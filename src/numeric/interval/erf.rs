@@ -16,6 +16,8 @@ pub(super) const INVERSE_SQRT_TWO_PI: Interval = Interval::around(0.398_942_280_
 pub(super) const INVERSE_SQRT_TWO: Interval = Interval::around(std::f64::consts::FRAC_1_SQRT_2);
 /// The series is used up to here, the continued fraction beyond.
 const SERIES_LIMIT: f64 = 1.75;
+/// The quotients of the continued fraction, which leave rounding errors alone of the first interval.
+const DEPTH: u32 = 70;
 
 impl Interval {
     /// The error function `erf(x) = 2/sqrt(pi) * integral of exp(-t^2) over [0, x]`.
@@ -41,12 +43,12 @@ impl Interval {
 }
 
 fn erf_nonnegative(x: f64) -> Interval {
-    if x < SERIES_LIMIT { erf_series(x) } else { Interval::ONE - erfc_fraction(x) }
+    if x < SERIES_LIMIT { erf_series(x) } else { Interval::ONE - erfc_fraction(x, DEPTH) }
 }
 
 fn erfc_point(x: f64) -> Interval {
     if x >= SERIES_LIMIT {
-        erfc_fraction(x)
+        erfc_fraction(x, DEPTH)
     } else if x >= 0.0 {
         Interval::ONE - erf_series(x)
     } else {
@@ -83,14 +85,13 @@ fn erf_series(x: f64) -> Interval {
 /// The repeated integrals `I_n` of erfc are positive and satisfy `2n I_n = I_(n-2) - 2x I_(n-1)`
 /// (DLMF 7.18.7), so that `q_n = I_(n-1)/I_n` satisfies the recurrence, `q_n >= 2x`, and
 /// `q_N <= 2x + 2(N+1)/(2x)`. Running it backwards contracts that interval to rounding errors.
-fn erfc_fraction(x: f64) -> Interval {
-    const DEPTH: u32 = 70;
+pub(super) fn erfc_fraction(x: f64, depth: u32) -> Interval {
     if x > 28.0 {
         // erfc(x) <= exp(-x^2) < exp(-784) for x >= 0, and 784 / ln 2 > 1131: below 2^-1131.
         return Interval::new(0.0, if x.is_finite() { MIN_SUBNORMAL } else { 0.0 });
     }
     let twice = Interval::point(2.0 * x);
-    let last = twice + Interval::new(0.0, f64::from(DEPTH + 2)) / Interval::point(x);
-    let q = (1..=DEPTH).rev().fold(last, |q, n| twice + Interval::point(f64::from(2 * n)) / q);
+    let last = twice + Interval::new(0.0, f64::from(depth + 1)) / Interval::point(x);
+    let q = (1..=depth).rev().fold(last, |q, n| twice + Interval::point(f64::from(2 * n)) / q);
     TWO_OVER_SQRT_PI * gaussian(x) / q
 }

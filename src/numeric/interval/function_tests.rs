@@ -153,3 +153,77 @@ fn constants() {
     let density = &one / (real(2.0) * &pi).sqrt();
     assert!(valid(erf::INVERSE_SQRT_TWO_PI, &density));
 }
+
+/// Cut after a few terms, where what follows is most of the width.
+#[test]
+fn remainders_of_series_enclose() {
+    for x in [-0.36, -0.25, -0.1, 0.0, 0.01, 0.2, 0.25, 0.36] {
+        let (r, size) = (Interval::point(x), x.abs());
+        for terms in 1..6usize {
+            let n = terms as i32;
+            let q = r * elementary::exp_quotient(r, terms);
+            assert!(valid(q, &(real(x).exp() - real(1.0))), "exp {x} {terms}");
+            // x^n / (n + 1)! times [1/2, 2].
+            let factorial: f64 = (1..=terms + 1).map(|k| k as f64).product();
+            assert!(q.width() <= 1.5 * size.powi(n + 1) / factorial + 1e-15, "exp {x} {terms}");
+            let terms = terms as u32;
+            if size <= 0.25 {
+                let l = elementary::ln_quotient(r, terms);
+                let exact = ((real(1.0) + real(x)) / (real(1.0) - real(x))).ln();
+                assert!(valid(l, &exact), "ln {x} {terms}");
+                let last = size.powi(2 * n + 1) / f64::from(2 * n + 1);
+                assert!(l.width() <= 2.0 * 0.07 * last + 1e-15, "ln {x} {terms}");
+            }
+            let t = elementary::atan_small(r, terms);
+            assert!(valid(t, &real(x).atan()), "atan {x} {terms}");
+            let next = size.powi(2 * n + 1) / f64::from(2 * n + 1);
+            assert!(t.width() <= next + 1e-15, "atan {x} {terms}");
+        }
+    }
+}
+
+/// The continued fraction from its first interval on, which contains `q_N`: so does each of the following ones.
+#[test]
+fn the_continued_fraction_encloses_at_any_depth() {
+    for x in [1.75, 2.0, 3.0, 10.0, 20.0] {
+        let erfc = Interval::point(x).erfc();
+        let mut width = f64::INFINITY;
+        for depth in 1..40 {
+            let found = erf::erfc_fraction(x, depth);
+            assert!(
+                found.encloses(erfc) || found.intersect(erfc).is_some() && depth > 20,
+                "{x} {depth}"
+            );
+            assert!(found.width() <= width * (1.0 + 1e-10), "{x} {depth}");
+            width = found.width();
+        }
+        // q_1 is in [2 x, 2 x + 2 / x], so 2 / q_1 has this width; q_0 is above 2 x.
+        let found = erf::erfc_fraction(x, 1);
+        let width = 1.0 / x - 2.0 / (2.0 * x + 2.0 / x);
+        assert!(found.width() <= found.hi * (width / (2.0 * x) + 1e-13), "{x}");
+    }
+}
+
+#[test]
+fn arguments_without_logarithm_or_far_away() {
+    let (inf, point) = (f64::INFINITY, Interval::point);
+    assert_eq!((Interval::ZERO.ln(), point(-1.0).ln_1p()), (Interval::ENTIRE, Interval::ENTIRE));
+    for x in [709.8, 1e3, 1e10, 1e300, f64::MAX] {
+        assert_eq!(point(x).exp(), Interval::new(f64::MAX, inf), "{x}");
+        assert_eq!(point(-x - 36.0).exp(), Interval::new(0.0, 5e-324), "{x}");
+    }
+    // Beyond 10^6 the reduced argument would have no digits.
+    for x in [1e6f64.next_up(), 1e10, 1e300, f64::MAX] {
+        for x in [x, -x] {
+            assert_eq!(
+                (point(x).sin(), point(x).cos()),
+                (Interval::new(-1.0, 1.0), Interval::new(-1.0, 1.0))
+            );
+        }
+    }
+    for x in [1e6, -1e6] {
+        let (sin, cos) = (point(x).sin(), point(x).cos());
+        assert!(valid(sin, &real(x).sin()) && valid(cos, &real(x).cos()));
+        assert!(sin.width() <= 3e-15 && cos.width() <= 3e-15, "{x}");
+    }
+}

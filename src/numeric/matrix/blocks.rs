@@ -242,7 +242,6 @@ impl Blocks {
         let cells = Array2::from_shape_fn((rows.len(), columns.len()), cell);
         let partitioned = match cells.as_slice() {
             Some([only]) => *only,
-            _ if norms.iter().any(|n| n.is_infinite()) => f64::INFINITY,
             _ => spectral_norm_up(cells.view()),
         };
         partitioned.min(crude)
@@ -292,7 +291,8 @@ impl Blocks {
                 let first = i.checked_sub(offset)?;
                 let (known, factors) =
                     placed[k].get_or_insert_with(|| (first, vec![0.0; ranges[k].len()]));
-                if *known != first || factors[offset] != 0.0 {
+                // The only place of these rows, so no two entries lie at one offset.
+                if *known != first {
                     return None;
                 }
                 factors[offset] = x;

@@ -66,3 +66,37 @@ pub(in crate::numeric) fn ranges(
     cuts.dedup();
     cuts.windows(2).map(|w| w[0]..w[1]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::conv_norm::{ConvAxis, Convolution};
+
+    #[test]
+    fn ranges_are_cut_at_all_ends() {
+        assert_eq!(ranges([2..5, 5..7, 0..2].into_iter(), 9), [0..2, 2..5, 5..7, 7..9]);
+        assert_eq!(ranges([0..4, 0..4].into_iter(), 4), std::slice::from_ref(&(0..4)));
+        assert_eq!(ranges([].into_iter(), 3), std::slice::from_ref(&(0..3)));
+        assert_eq!(ranges([].into_iter(), 0), []);
+    }
+
+    /// `[3 I, 4 I]` and its transpose have the norm 5.
+    #[test]
+    fn two_blocks_in_a_row_or_a_column_are_both_looked_at() {
+        let n = 3;
+        let axis =
+            |n| ConvAxis { taps: 1, stride: 1, dilation: 1, padding: 0, inputs: n, windows: n };
+        let kernel = ndarray::Array4::from_elem((1, 1, 1, 1), 3.0);
+        let convolution = Convolution::new(kernel, 1, [axis(1), axis(n)]).expect("valid");
+        let row = Csr::from_rows(n, 2 * n, |i, push| {
+            push(i, 3.0);
+            push(n + i, 4.0);
+        });
+        let part = Part::whole(n, n, convolution);
+        for (a, part) in [(row.transposed(), part.clone().transposed()), (row, part)] {
+            assert_eq!(partitioned_norm_up(&a, &[]), f64::INFINITY);
+            let norm = partitioned_norm_up(&a, &[part]);
+            assert!((5.0..5.0 * (1.0 + 1e-12)).contains(&norm), "{norm}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ pub fn rough_spectral_norm_up(x: &[f64], rows: usize, columns: usize) -> f64 {
     let m = rows.min(columns);
     let squares: f64 = x.iter().map(|v| v * v).sum();
     let normal = (1e-140..1e140).contains(&squares);
-    if m == 0 || m > 16 || rows * columns > 1 << 14 || !normal {
+    if m > 16 || rows * columns > 1 << 14 || !normal {
         return f64::INFINITY;
     }
     let entry = |i: usize, k: usize| {
@@ -71,6 +71,20 @@ mod tests {
             // The tight bound exceeds the norm by less than 1e-12.
             prop_assert!(rough >= tight * (1.0 - 1e-12));
             prop_assert!(rough <= tight * (m.min(n) as f64).powf(1.0 / 128.0) * (1.0 + 1e-8));
+        }
+    }
+    #[test]
+    fn what_is_too_large_or_too_small_has_no_bound() {
+        // A Gram matrix of 16 rows, 2^14 entries.
+        for (m, n) in [(1, 1 << 14), (16, 1 << 10), (1 << 10, 16)] {
+            assert!(rough_spectral_norm_up(&vec![1.0; m * n], m, n).is_finite());
+        }
+        for (m, n) in [(0, 3), (17, 17), (1, (1 << 14) + 1), (16, (1 << 10) + 1)] {
+            assert_eq!(rough_spectral_norm_up(&vec![1.0; m * n], m, n), f64::INFINITY, "{m} {n}");
+        }
+        // Squares below 1e-140 lose digits, those of the Gram matrix overflow beyond 1e140.
+        for x in [0.0, 1e-160, 1e-71, 1e71, 1e160, f64::NAN] {
+            assert_eq!(rough_spectral_norm_up(&[x; 4], 2, 2), f64::INFINITY, "{x}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::numeric::conv_norm::Part;
 use crate::numeric::grid::Grid;
 use crate::numeric::product::DotError;
 use crate::numeric::rounding::{
-    add_up, div_up, exponent, max_up, mul_up, scale, scale_up, sqrt_up,
+    add_up, div_up, exponent, max_up, mul_up, scale, scale_may_round, scale_up, sqrt_up,
 };
 use crate::numeric::sparse::Csr;
 
@@ -40,8 +40,7 @@ pub fn sparse_spectral_norm_up(a: &Csr, transposed: &Csr, parts: &[Part]) -> f64
     // norm at most sqrt(m n) 2^-1075, far below half the distance of two numbers near the norm,
     // which is at least 1/2: `next_up` covers it.
     let scaled = Scaled { a, transposed, shift: exponent(largest) + 1 };
-    let inexact =
-        a.values().iter().any(|&x| x != 0.0 && scaled.value(x).abs() <= f64::MIN_POSITIVE);
+    let inexact = a.values().iter().any(|&x| scale_may_round(x, -scaled.shift));
     let finish = |norm: f64| scale_up(if inexact { norm.next_up() } else { norm }, scaled.shift);
     let blocks = blocks(&scaled);
     if scaled.is_feasible(&blocks) {
@@ -273,6 +272,9 @@ fn root(parents: &mut [u32], mut node: usize) -> usize {
 mod tests {
     use super::*;
     use crate::numeric::Matrix;
+    use crate::numeric::exact;
+    use crate::numeric::rounding::power_of_two;
+    use dashu::rational::RBig;
     use ndarray::arr2;
 
     fn sparse(a: &Array2<f64>) -> Csr {
@@ -314,5 +316,63 @@ mod tests {
             let exact = 45f64.sqrt() * scale;
             assert!(norm >= exact && (scale < 1e-310 || norm <= exact * (1.0 + 1e-12)));
         }
+    }
+    /// A row of `k` ones has the norm `sqrt(k)`, and the test of Schur finds no more than its square root.
+    #[test]
+    fn norms_of_one_row_are_rounded_once() {
+        for k in 1..40u32 {
+            let row = sparse(&Array2::from_elem((1, k as usize), -1.0));
+            for (a, t) in [(row.clone(), row.transposed()), (row.transposed(), row)] {
+                let up = exact(sparse_spectral_norm_up(&a, &t, &[]));
+                let below = exact(sparse_spectral_norm_up(&a, &t, &[]).next_down());
+                assert!(&up * &up >= RBig::from(k) && &below * &below < RBig::from(k), "{k}");
+            }
+        }
+        let row = sparse(&arr2(&[[3.0, 0.0, -4.0]]));
+        assert_eq!(sparse_spectral_norm_up(&row, &row.transposed(), &[]), 5.0);
+    }
+
+    #[test]
+    fn entries_that_scaling_loses_count() {
+        // sqrt(2^2000 + 2^-200) is above 2^1000; scaled to entries below 1, 2^-100 is 0.
+        let large = power_of_two(1000);
+        for small in [power_of_two(-100), -power_of_two(-100)] {
+            let row = sparse(&arr2(&[[large, small]]));
+            let norm = sparse_spectral_norm_up(&row, &row.transposed(), &[]);
+            assert_eq!(norm, large.next_up());
+        }
+        for x in [f64::INFINITY, f64::NAN] {
+            let a = sparse(&arr2(&[[1.0, 2.0], [x, 1.0]]));
+            assert_eq!(sparse_spectral_norm_up(&a, &a.transposed(), &[]), f64::INFINITY);
+        }
+    }
+
+    /// Two orthogonal rows of `n` entries 1 or -1: the norm is `sqrt(n)`, but `sqrt(2 n)` of the absolute values.
+    #[test]
+    fn long_blocks_of_few_rows_have_their_gram_matrix() {
+        let n = LARGEST_SIDE + 100;
+        let rows = Array2::from_shape_fn((2, n), |(i, j)| if i * j % 2 == 0 { 1.0 } else { -1.0 });
+        let a = sparse(&rows);
+        for (a, t) in [(&a, &a.transposed()), (&a.transposed(), &a)] {
+            let norm = sparse_spectral_norm_up(a, t, &[]) / (n as f64).sqrt();
+            assert!((1.0 - 1e-15..1.0 + 1e-12).contains(&norm), "{norm}");
+        }
+    }
+
+    #[test]
+    fn sums_of_absolute_values_are_not_below_the_exact_ones() {
+        // 1 and 1000 times 2^-54, each of which is lost beside 1.
+        let small = power_of_two(-54);
+        let a =
+            sparse(&Array2::from_shape_fn((1, 1001), |(_, j)| if j == 0 { -1.0 } else { small }));
+        let scaled = Scaled { a: &a, transposed: &a.transposed(), shift: 0 };
+        let sum = exact(scaled.abs_apply_up(&a, &[1.0; 1001])[0]);
+        let expected = exact(1.0) + RBig::from(1000) * exact(small);
+        // 2 gamma_1001 and 8 EPSILON, and as much again for the rounding of these.
+        assert!(sum >= expected && sum <= expected * exact(1.0 + 4.0 * super::super::gamma(1001)));
+        // What vanishes altogether.
+        let tiny = sparse(&arr2(&[[power_of_two(-1000)]]));
+        let scaled = Scaled { a: &tiny, transposed: &tiny, shift: 0 };
+        assert_eq!(scaled.abs_apply_up(&tiny, &[power_of_two(-100)]), [5e-324]);
     }
 }
