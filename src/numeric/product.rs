@@ -22,7 +22,7 @@ const ROW_BLOCK: usize = 128;
 
 /// Rows and columns of a matrix in column-major order that one task multiplies by a vector.
 const SUMS: usize = 2048;
-const COLUMNS: usize = 256;
+const COLUMNS: usize = 64;
 
 /// Floating-point operations below which a product is not worth a second thread.
 const PARALLEL_WORK: usize = 1 << 20;
@@ -169,7 +169,7 @@ pub fn abs_apply_up(a: ArrayView2<'_, f64>, grid: Grid, x: ArrayView2<'_, f64>) 
 /// `|a| x` for one vector, with rounding to nearest, reading `a` once in memory order.
 fn abs_matrix_vector(a: ArrayView2<'_, f64>, x: ArrayView1<'_, f64>) -> ndarray::Array1<f64> {
     let x = x.to_vec();
-    let parallel = a.len() >= PARALLEL_WORK / 4;
+    let parallel = a.len() >= PARALLEL_WORK;
     let columns: Option<Vec<&[f64]>> = a.columns().into_iter().map(|c| c.to_slice()).collect();
     let Some(columns) = columns.filter(|_| !a.is_standard_layout()) else {
         let row = |i: usize| match a.row(i).as_slice() {
@@ -190,7 +190,7 @@ fn abs_matrix_vector(a: ArrayView2<'_, f64>, x: ArrayView1<'_, f64>) -> ndarray:
         let (end, last) = ((start + SUMS).min(a.nrows()), (first + COLUMNS).min(a.ncols()));
         let mut y = vec![0.0; end - start];
         for (column, v) in columns[first..last].iter().zip(&x[first..last]) {
-            y.iter_mut().zip(&column[start..end]).for_each(|(y, p)| *y += p.abs() * v);
+            add_multiple(&mut y, &column[start..end], *v);
         }
         y
     };
@@ -208,6 +208,20 @@ fn abs_matrix_vector(a: ArrayView2<'_, f64>, x: ArrayView1<'_, f64>) -> ndarray:
         y[start..].iter_mut().zip(part).for_each(|(y, p)| *y += p);
     }
     y.into()
+}
+
+/// `y += |a| x`, 16 numbers at a time, which the compiler keeps in vector registers.
+fn add_multiple(y: &mut [f64], a: &[f64], x: f64) {
+    let (y16, y_rest) = y.as_chunks_mut::<16>();
+    let (a16, a_rest) = a.as_chunks::<16>();
+    for (y, a) in y16.iter_mut().zip(a16) {
+        let mut sums = *y;
+        for k in 0..16 {
+            sums[k] += a[k].abs() * x;
+        }
+        *y = sums;
+    }
+    y_rest.iter_mut().zip(a_rest).for_each(|(y, a)| *y += a.abs() * x);
 }
 
 /// `sum |a_i| x_i` with eight partial sums, which the compiler keeps in vector registers.
