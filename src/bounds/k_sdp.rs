@@ -44,7 +44,8 @@ member of the same family is used and said aloud.
 The solver is not trusted. Its multipliers are checked by a verified factorisation: the matrix of the
 dual is enclosed entry by entry and shown positive semidefinite with all rounding errors bounded.
 Multipliers of slope intervals of a relative half width far below 1e-4 (a smooth activation on a small
-box) are too large for that; those of wider intervals are taken then, which costs about as much of the bound.
+box) are too large for that; those of wider intervals are taken then, by 1e-4, 1e-3 or 1e-2 of the centre. That
+costs about as much of the bound, which in l2 can then be above K1.
 --certificate writes the multipliers, `lipbound verify` checks them again without the solver.
 " }
 
