@@ -1,21 +1,19 @@
-//! The SDP bound against enumeration, exact arithmetic and reference values.
-//!
-//! With `LIPBOUND_SHARED` set to the folder of the shared reference data, its networks are checked too.
+//! The SDP bound against enumeration, closed forms, exact arithmetic and reference values.
 
 #![allow(clippy::expect_used)] // a test that cannot read its data should stop there
 
+#[path = "sdp/certificates.rs"]
+mod certificates;
+#[path = "sdp/references.rs"]
+mod references;
 mod support;
 
-use std::path::{Path, PathBuf};
-
-use lipbound::numeric::rounding::exponent;
 use lipbound::numeric::sdp::{
-    Multipliers, Objective, Problem, SdpBound, SdpError, bound, bound_until, certify, fast_bound,
+    Objective, Problem, SdpBound, SdpError, bound, bound_until, certify, fast_bound,
 };
 use lipbound::numeric::spectral::spectral_norm_up;
 use ndarray::{Array2, Axis, arr2};
 use rand::{Rng, SeedableRng};
-use support::oracle::{Dyadic, Exact};
 
 const RELU: (f64, f64) = (0.0, 1.0);
 
@@ -82,38 +80,6 @@ fn enumerated(problem: &Problem) -> [f64; 3] {
         }
     }
     best
-}
-
-fn json_network(path: &Path) -> Vec<Array2<f64>> {
-    let text = std::fs::read_to_string(path).expect("readable");
-    let value: serde_json::Value = serde_json::from_str(&text).expect("json");
-    let layers = value["layers"].as_array().expect("layers");
-    let dense = layers.iter().filter(|layer| layer["type"] == "dense");
-    dense
-        .map(|layer| {
-            let w: Vec<Vec<f64>> = serde_json::from_value(layer["weight"].clone()).expect("rows");
-            Array2::from_shape_fn((w.len(), w[0].len()), |(i, j)| w[i][j])
-        })
-        .collect()
-}
-
-#[test]
-fn reference_values() {
-    // The optima, from an independent solver, to about 1e-8 (shared/reference/dense.json).
-    let cases = [
-        ("x2-l4", [1.9375, 1.9375, 1.9375]),
-        ("random-2-8x10x6x3", [39.0758953, 42.1215101, 89.2410014]),
-        ("random-4-5x6x5x4x2", [44.0322993, 46.7531357, 96.5532735]),
-        ("random-7-6x4x3x3x3x2", [17.7280656, 21.7655665, 42.5792022]),
-    ];
-    for (name, expected) in cases {
-        let path = PathBuf::from(format!("tests/data/networks/{name}.json"));
-        let values = all_norms(&problem(json_network(&path), RELU));
-        for (value, expected) in values.iter().zip(expected) {
-            let excess = value / expected - 1.0;
-            assert!((-5e-9..1e-7).contains(&excess), "{name}: {value} {expected}");
-        }
-    }
 }
 
 #[test]
@@ -236,6 +202,11 @@ fn narrow_slopes_are_bounded_closely() {
             let k = enumerated(&chain)[1];
             let result = bound(&chain, objective, &never).expect("a bound");
             assert_eq!(certify(&chain, objective, &result.multipliers), Some(result.upper));
+            if let Objective::Row(row) = objective {
+                assert!(
+                    certificates::exact_matrix(&chain, row, &result.multipliers).is_semidefinite()
+                );
+            }
             // The norms of the products are accurate to 1e-12.
             assert!(objective != Objective::Spectral || result.upper >= k * (1.0 - 1e-12));
             result.upper
@@ -255,111 +226,6 @@ fn dead_networks_have_the_bound_zero() {
     assert_eq!(all_norms(&problem(weights.clone(), RELU)), [0.0; 3]);
     let weights = random_weights(&[3, 4, 2], 1);
     assert_eq!(all_norms(&problem(weights, (0.0, 0.0))), [0.0; 3]);
-}
-
-/// The full matrix of the relaxation of an output row, from its definition, in exact arithmetic.
-fn exact_matrix(problem: &Problem, row: usize, z: &Multipliers) -> Exact {
-    let mut weights: Vec<Array2<f64>> = problem.weights().to_vec();
-    let last = weights.len() - 1;
-    weights[last] = weights[last].select(Axis(0), &[row]);
-    let sizes: Vec<usize> =
-        std::iter::once(1).chain(weights.iter().rev().map(|w| w.ncols())).collect();
-    let starts: Vec<usize> = sizes
-        .iter()
-        .scan(0, |s, n| {
-            *s += n;
-            Some(*s - n)
-        })
-        .collect();
-    let n: usize = sizes.iter().sum();
-    let mut m = vec![vec![Dyadic::ZERO; n]; n];
-    m[0][0] = Dyadic::of(z.gamma);
-    for (j, &lambda) in z.lambda.iter().enumerate() {
-        let at = starts[last + 1] + j;
-        m[at][at] = Dyadic::of(lambda);
-    }
-    for (b, r) in (0..=last).rev().enumerate() {
-        let w = &weights[r];
-        let largest = w.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-        // The relaxation is of the map divided by a power of two.
-        let w = Exact::of(w).map(|_, x| x.scaled(-(exponent(largest) as isize + 1)));
-        let (rows, columns) = (starts[b], starts[b + 1]);
-        for k in 0..sizes[b + 1] {
-            let (t, sum, product) = if r > 0 {
-                let (alpha, beta) = problem.slopes()[r - 1][k];
-                let (alpha, beta) = (Dyadic::of(alpha), Dyadic::of(beta));
-                let t = Dyadic::of(z.layers[r - 1][k]);
-                add(&mut m[columns + k][columns + k], &t);
-                (t, alpha.plus(&beta), alpha.times(&beta))
-            } else {
-                (Dyadic::ONE, Dyadic::ONE, Dyadic::ZERO)
-            };
-            for i in 0..sizes[b] {
-                let entry = &w.rows[i][k];
-                let coupling = entry.times(&t).times(&sum).scaled(-1).negated();
-                add(&mut m[rows + i][columns + k], &coupling);
-                add(&mut m[columns + k][rows + i], &coupling);
-                for j in 0..sizes[b] {
-                    let term = entry.times(&w.rows[j][k]).times(&t).times(&product);
-                    add(&mut m[rows + i][rows + j], &term);
-                }
-            }
-        }
-    }
-    Exact { rows: m }
-}
-
-fn add(sum: &mut Dyadic, term: &Dyadic) {
-    *sum = sum.plus(term);
-}
-
-#[test]
-fn certificates_hold_in_exact_arithmetic() {
-    for (seed, slope) in [(1, RELU), (2, (0.1, 0.9)), (3, (-0.3, 0.7)), (4, RELU)] {
-        let problem = problem(random_weights(&[3, 4, 3, 2], seed), slope);
-        for row in 0..2 {
-            let z = bound(&problem, Objective::Row(row), &never).expect("a bound").multipliers;
-            assert!(exact_matrix(&problem, row, &z).is_semidefinite(), "{seed} {row}");
-        }
-    }
-}
-
-#[test]
-fn tampered_multipliers_are_rejected() {
-    let problem = problem(random_weights(&[3, 5, 4, 2], 9), RELU);
-    for objective in [Objective::Spectral, Objective::Row(1)] {
-        let good = bound(&problem, objective, &never).expect("a bound").multipliers;
-        let reject = |change: &dyn Fn(&mut Multipliers)| {
-            let mut bad = good.clone();
-            change(&mut bad);
-            assert_eq!(certify(&problem, objective, &bad), None, "{bad:?}");
-        };
-        reject(&|z| z.gamma *= 1.0 - 1e-4);
-        reject(&|z| z.gamma = -1.0);
-        reject(&|z| z.gamma = f64::NAN);
-        reject(&|z| z.gamma = f64::INFINITY);
-        reject(&|z| z.layers[0][0] = -z.layers[0][0]);
-        reject(&|z| z.layers[0][0] = 0.0);
-        reject(&|z| z.layers[1][2] *= 0.5);
-        reject(&|z| z.layers[1][2] = f64::NAN);
-        reject(&|z| z.layers[1].truncate(3));
-        reject(&|z| z.layers.truncate(1));
-        reject(&|z| z.lambda.push(1.0));
-        if objective == Objective::Row(1) {
-            reject(&|z| z.lambda[1] *= 1.0 - 1e-4);
-            reject(&|z| z.lambda[1] = 0.0);
-            reject(&|z| z.lambda[1] = -1.0);
-        }
-    }
-}
-
-#[test]
-fn certificates_survive_a_round_trip() {
-    let problem = problem(random_weights(&[3, 5, 2], 4), RELU);
-    let good = bound(&problem, Objective::Row(0), &never).expect("a bound");
-    let text = serde_json::to_string(&good.multipliers).expect("json");
-    let read: Multipliers = serde_json::from_str(&text).expect("json");
-    assert_eq!(certify(&problem, Objective::Row(0), &read), Some(good.upper));
 }
 
 #[test]
@@ -489,85 +355,4 @@ fn results_do_not_depend_on_the_threads() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
     let one = pool.install(|| bound(&problem, Objective::Spectral, &never)).expect("a bound");
     assert_eq!(all, one);
-}
-
-fn npz_network(path: &Path) -> Vec<Array2<f64>> {
-    let file = std::fs::File::open(path).expect("readable");
-    let mut archive = zip::ZipArchive::new(file).expect("zip");
-    let name = |i: usize, archive: &mut zip::ZipArchive<_>| {
-        let entry = archive.by_index(i).expect("entry");
-        entry.name().expect("name").to_string()
-    };
-    let mut names: Vec<String> = (0..archive.len()).map(|i| name(i, &mut archive)).collect();
-    names.retain(|n| n.starts_with('W') || n.ends_with("weight.npy"));
-    let number = |n: &String| -> usize {
-        let digits: String = n.chars().filter(char::is_ascii_digit).collect();
-        digits.parse().unwrap_or(0)
-    };
-    names.sort_by_key(number);
-    let read = |name: &String| {
-        let array = npyz::NpyFile::new(archive.by_name(name).expect("entry")).expect("npy");
-        let shape: Vec<usize> = array.shape().iter().map(|&n| n as usize).collect();
-        let columns_first = array.order() == npyz::Order::Fortran;
-        let data: Vec<f64> = if array.dtype().descr().contains("f4") {
-            let data = array.into_vec::<f32>().expect("data");
-            data.into_iter().map(f64::from).collect()
-        } else {
-            array.into_vec::<f64>().expect("data")
-        };
-        if columns_first {
-            let turned = Array2::from_shape_vec((shape[1], shape[0]), data).expect("shape");
-            turned.t().as_standard_layout().into_owned()
-        } else {
-            Array2::from_shape_vec((shape[0], shape[1]), data).expect("shape")
-        }
-    };
-    names.iter().map(read).collect()
-}
-
-#[test]
-fn shared_anchors() {
-    let Some(folder) = std::env::var_os("LIPBOUND_SHARED").map(PathBuf::from) else {
-        return;
-    };
-    // Published optima of others' solvers: exact to the digits given, some from above.
-    let l2 = [
-        ("public/lipsdp_random", 36.48222959637795, 36.4822297),
-        ("public/lipsdp_mnist", 24.36634, 24.36636),
-        ("public/glipsdp_fnn2_seed0_out7", 5.10971, 5.109715),
-        ("public/glipsdp_fnn3_seed0_out7", 9.72861, 9.728614),
-        ("public/lipbab_SDnet_10_15_10_3", 41.42699, 41.427),
-        ("public/exlipbab_wine_net_11x12x12x1_ReLU", 1.846912, 1.846913),
-        ("public/exlipbab_iris_net_4x6x6x3_ReLU", 11.6353399, 11.63534011),
-        ("public/lipmip_toy0", 0.57784915, 0.57784918),
-        ("public/eclipse_lyr2n80test1", 0.73725698126, 0.737256985),
-        ("public/acasxu_1_1", 88258.0, 88262.9),
-        ("mnist/mnist_mlp", 12.784, 12.786),
-    ];
-    for (name, low, high) in l2 {
-        let weights = npz_network(&folder.join(format!("models/{name}.npz")));
-        let value = solved(&problem(weights, RELU), Objective::Spectral);
-        assert!(value >= low && value <= high, "{name}: {value}");
-    }
-    let weights = npz_network(&folder.join("models/mnist/mnist_mlp.npz"));
-    let value = solved(&problem(weights, RELU), Objective::Row(9));
-    assert!((187.3..187.4).contains(&value), "{value}");
-    let text = std::fs::read_to_string(folder.join("reference/dense.json")).expect("readable");
-    let entries: Vec<serde_json::Value> = serde_json::from_str(&text).expect("json");
-    for entry in entries {
-        let name = entry["network"].as_str().expect("name");
-        let network = json_network(&folder.join("reference").join(name));
-        let values = all_norms(&problem(network, RELU));
-        for (norm, value) in ["l1", "l2", "linf"].iter().zip(values) {
-            let reference = &entry["values"][norm];
-            if let Some(k) = reference["k"].as_f64() {
-                assert!(value >= k * (1.0 - 1e-12), "{name} {norm}: {value} {k}");
-            }
-            if let Some(expected) = reference["k_sdp"].as_f64() {
-                // The reference itself is above the optimum, by at most 1e-6.
-                let excess = value / expected - 1.0;
-                assert!(excess.abs() < 1e-6, "{name} {norm}: {value} {expected}");
-            }
-        }
-    }
 }
