@@ -2,7 +2,9 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, exponent, mul_up, scale, scale_up, sqrt_up};
+use crate::numeric::rounding::{
+    MIN_SUBNORMAL, add_up, exponent, mul_up, scale_may_round, scale_up, sqrt_up,
+};
 use crate::numeric::{Matrix, Norm};
 
 /// The linear map `2^exponent (matrix +- radius)`.
@@ -71,10 +73,11 @@ impl LinearMap {
     fn shifted(self, shift: i32) -> LinearMap {
         // A quotient in the subnormal range is off by at most half the smallest subnormal, or three quarters
         // of it where both factors round, and may be rounded to the smallest normal number.
-        let inexact = |x: f64| shift > 0 && scale(x, -shift).abs() <= f64::MIN_POSITIVE;
-        let lost = |x: f64| if x != 0.0 && inexact(x) { MIN_SUBNORMAL } else { 0.0 };
+        let lost = |x: f64| if scale_may_round(x, -shift) { MIN_SUBNORMAL } else { 0.0 };
         // The least entry is 0 where one is not finite, which says nothing of the others.
-        let lost = inexact(self.matrix.grid().min).then(|| self.matrix.map_entries(lost));
+        let least = self.matrix.grid().min;
+        let inexact = scale_may_round(least, -shift) || least == 0.0 && shift > 0;
+        let lost = inexact.then(|| self.matrix.map_entries(lost));
         let matrix = self.matrix.scaled_by_power(-shift);
         let radius = self.radius.map(|r| r.map_entries(|x| scale_up(x, -shift)));
         let radius = match (radius, lost) {

@@ -176,9 +176,9 @@ pub fn scale(x: f64, e: i32) -> f64 {
     x * power_of_two(e / 2) * power_of_two(e - e / 2)
 }
 
-/// Whether [`scale`] may have rounded its finite result.
+/// Whether [`scale`] may have rounded its finite result; larger numbers never are.
 pub fn scale_may_round(x: f64, e: i32) -> bool {
-    x != 0.0 && scale(x, e).abs() <= f64::MIN_POSITIVE
+    e < 0 && x != 0.0 && scale(x, e).abs() <= f64::MIN_POSITIVE
 }
 
 /// An upper bound of `x * 2^e`, for any `e`; exact unless the result is subnormal or overflows.

@@ -233,4 +233,6 @@ fn scaling_says_where_it_may_round() {
     assert!(!scale_may_round(0.0, -2000) && !scale_may_round(-1.0, -1021));
     assert!(scale_may_round(1.0, -1022) && scale_may_round(-1.0, -1022));
     assert!(scale_may_round(1.0, -2000) && !scale_may_round(-3.0, 5));
+    // Nothing is lost of a subnormal number that becomes larger, or stays.
+    assert!(!scale_may_round(5e-324, 0) && !scale_may_round(-5e-324, 9));
 }
