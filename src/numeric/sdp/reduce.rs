@@ -7,6 +7,8 @@
 //! `alpha = beta` is no variable: `d_k = alpha p_k` is substituted, which lets the functions reach
 //! past a layer. A neuron that cannot influence the product is left out.
 
+use std::sync::Arc;
+
 use ndarray::{ArrayView2, s};
 
 use super::ball::{Ball, Enclosure};
@@ -25,7 +27,7 @@ pub(super) struct Layer {
     /// The first variable that `map` reads.
     pub first: usize,
     /// `p_k` of each free neuron as a function of the variables `first..start` (one row each).
-    pub map: Ball,
+    pub map: Arc<Ball>,
     /// The slope intervals of the free neurons.
     pub alpha: Vec<f64>,
     /// The upper ends.
@@ -39,7 +41,7 @@ impl Layer {
     }
 }
 
-/// A chain reduced to what the relaxation sees; all weights divided by `2^exponent` in total.
+/// A chain reduced to what the relaxation sees; all weights divided by `2^exponent` in total. Copies share the maps.
 #[derive(Debug, Clone)]
 pub(super) struct Reduced {
     /// The number of variables of `u`.
@@ -49,7 +51,7 @@ pub(super) struct Reduced {
     /// The first variable that `tail` reads.
     pub first: usize,
     /// `P`: the rows are the variables from `first` on, the columns the kept inputs.
-    pub tail: Ball,
+    pub tail: Arc<Ball>,
     /// The inputs that have an influence.
     pub inputs: Vec<usize>,
     /// The number of variables.
@@ -115,7 +117,7 @@ pub(super) fn reduce(problem: &Problem, objective: Objective) -> Result<Reduced,
                 index: if flipped { hidden - 1 - r } else { r },
                 start: size,
                 first,
-                map: map.select_rows(&free),
+                map: Arc::new(map.select_rows(&free)),
                 alpha: free.iter().map(|&k| slopes[r][k].0).collect(),
                 beta: free.iter().map(|&k| slopes[r][k].1).collect(),
                 neurons: free,
@@ -129,7 +131,7 @@ pub(super) fn reduce(problem: &Problem, objective: Objective) -> Result<Reduced,
         head,
         layers,
         first,
-        tail: map.select_rows(&inputs).transposed(),
+        tail: Arc::new(map.select_rows(&inputs).transposed()),
         inputs,
         size,
         exponent: exponent_sum,
