@@ -110,34 +110,19 @@ const CLOSED: f64 = 1.0 + 1e-9;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use ndarray::{Array1, Array2, arr2};
+    use ndarray::{Array2, arr2};
 
     use super::*;
-    use crate::bounds::Options;
-    use crate::network::layers::dense::Dense;
-    use crate::network::{Activation, Layer, Network};
-
-    fn k(first: Array2<f64>, last: Array2<f64>) -> Certificate {
-        let inputs = first.ncols();
-        let dense = |w: Array2<f64>| -> Arc<dyn Layer> {
-            let zeros = Array1::zeros(w.nrows());
-            Arc::new(Dense::new(w, zeros).expect("shapes"))
-        };
-        let layers = vec![dense(first), Arc::new(Activation::Relu), dense(last)];
-        let network = Network::sequential("one layer", vec![inputs], layers).expect("shapes");
-        let problem = Problem::new(network.lower().expect("dense layers"), Options::default());
-        K.compute(&problem, Norm::Linf).expect("K")
-    }
+    use crate::bounds::networks_for_tests::relu_problem;
 
     #[test]
     fn both_ways_give_both_ends() {
         // The largest of 3 a - 4 b for a, b in [0, 1], without rounding; and 17 neurons that add up, which are
         // searched to 1e-9.
-        let enumerated = k(Array2::ones((2, 1)), arr2(&[[3.0, -4.0]]));
-        let searched = k(Array2::ones((17, 1)), Array2::ones((1, 17)));
-        for (found, value, tolerance) in [(enumerated, 4.0, 0.0), (searched, 17.0, 1e-9)] {
+        let enumerated = relu_problem([Array2::ones((2, 1)), arr2(&[[3.0, -4.0]])]);
+        let searched = relu_problem([Array2::ones((17, 1)), Array2::ones((1, 17))]);
+        for (problem, value, tolerance) in [(enumerated, 4.0, 0.0), (searched, 17.0, 1e-9)] {
+            let found = K.compute(&problem, Norm::Linf).expect("K");
             let lower = found.lower.expect("a lower end");
             assert!(value * (1.0 - tolerance) <= lower && lower <= value, "{lower}");
             assert!(value <= found.upper && found.upper <= value * (1.0 + tolerance));

@@ -20,6 +20,8 @@ pub mod lower;
 
 pub mod enumerate;
 pub mod memory;
+#[cfg(test)]
+mod networks_for_tests;
 mod perturbation;
 mod pool_hull;
 pub mod problem;
@@ -120,24 +122,14 @@ use documented_bound;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use ndarray::Array2;
 
-    use ndarray::{Array1, Array2};
-
+    use super::networks_for_tests::relu_problem;
     use super::*;
-    use crate::network::layers::dense::Dense;
-    use crate::network::{Activation, Layer, Network};
 
     #[test]
     fn what_is_stopped_early_still_holds() {
-        let dense = |rows, columns| -> Arc<dyn Layer> {
-            Arc::new(
-                Dense::new(Array2::ones((rows, columns)), Array1::zeros(rows)).expect("shapes"),
-            )
-        };
-        let layers = vec![dense(20, 1), Arc::new(Activation::Relu), dense(1, 20)];
-        let network = Network::sequential("one layer", vec![1], layers).expect("shapes");
-        let problem = Problem::new(network.lower().expect("dense layers"), Options::default());
+        let problem = relu_problem([Array2::ones((20, 1)), Array2::ones((1, 20))]);
         problem.options().stop.set();
         let heeding: Vec<_> = REGISTRY.iter().filter(|bound| bound.heeds_stop()).collect();
         for bound in &heeding {

@@ -331,19 +331,13 @@ impl Oriented<'_> {
 mod tests {
     use std::sync::Mutex;
 
-    use ndarray::Array1;
-
     use super::*;
-    use crate::network::Network;
-    use crate::network::layers::dense::Dense;
+    use crate::bounds::networks_for_tests::relu_problem;
 
     #[test]
     fn columns_go_through_in_blocks() {
         for inputs in [200, 300] {
-            let layer = Dense::new(Array2::eye(inputs), Array1::zeros(inputs)).expect("shapes");
-            let network = Network::sequential("identity", vec![inputs], vec![Arc::new(layer)]);
-            let network = network.expect("shapes").lower().expect("a dense layer");
-            let problem = Problem::new(network, Options::default());
+            let problem = relu_problem([Array2::eye(inputs)]);
             let push = |block: Array2<f64>| {
                 assert!(block.ncols() <= 256, "memory is not bounded");
                 block

@@ -201,7 +201,9 @@ mod tests {
                 vectors.iter().zip(&y).fold(IBig::ZERO, |s, (v, &y)| s - &v[j] * IBig::from(y))
             }).collect();
             vectors.push(last);
-            let mut approximate: Vec<f64> = y[..n].iter().enumerate().map(|(i, &y)| f64::from(y) + 1e-9 * i as f64).collect();
+            // Nearly the multipliers, so that those of the pivots have to be found.
+            let near = |(i, &y): (usize, &u8)| f64::from(y) + 1e-9 * i as f64;
+            let mut approximate: Vec<f64> = y[..n].iter().enumerate().map(near).collect();
             approximate.push(1.0);
             let views: Vec<&[IBig]> = vectors.iter().map(Vec::as_slice).collect();
             let found = dependency(&views, &approximate).expect("a dependency");
@@ -222,6 +224,7 @@ mod tests {
         let ratio = to_floats(&to_integers(&[6.0, -1.5].map(|x| Dyadic::new(x).expect("finite"))));
         assert_eq!(ratio[0] / ratio[1], -4.0);
     }
+
     #[test]
     fn signs_and_zeros() {
         let of = |x: f64| Dyadic::new(x).expect("finite");

@@ -306,6 +306,7 @@ mod tests {
         assert_eq!((a.width(), a.midpoint(), Interval::ENTIRE.midpoint()), (2.0, 1.0, 0.0));
         assert!(b.contains(1.0) && !b.contains(0.0) && a.hull(b).encloses(a));
     }
+
     #[test]
     fn magnitudes_and_containment() {
         let of = Interval::new;

@@ -334,6 +334,7 @@ mod tests {
         let a = ndarray::arr2(&[[1e308, 1e308]]);
         assert_eq!(row_abs_sums_up(a.view(), Grid::of(a.iter())), vec![f64::INFINITY]);
     }
+
     #[test]
     fn strided_views_are_read_as_they_are() {
         // Integers: exact in any order. Every second row and column lies apart in memory.

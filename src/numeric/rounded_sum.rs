@@ -90,6 +90,7 @@ mod tests {
             prop_assert!(exact(upper) <= sum * exact(1.0 + 1e-13) + exact(1e-300));
         }
     }
+
     /// Where the products are exact, the terms for rounding errors are the whole rest.
     #[test]
     fn error_terms_are_those_of_the_number_of_terms() {

@@ -186,6 +186,7 @@ mod tests {
         assert_eq!(a.transposed().to_dense(), a.to_dense().reversed_axes());
         assert_eq!(a.longest_row(), 2);
     }
+
     #[test]
     fn sums_have_the_entries_of_both() {
         let a =

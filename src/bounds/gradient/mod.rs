@@ -137,27 +137,17 @@ fn derivative_bytes(chain: &Chain) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use ndarray::{arr1, arr2};
+    use ndarray::arr2;
 
     use super::*;
-    use crate::bounds::Options;
-    use crate::network::layers::dense::Dense;
-    use crate::network::{Activation, Layer, Network};
+    use crate::bounds::networks_for_tests::relu_problem;
 
     #[test]
     fn derivatives_that_overflow_are_refused() {
         // The product of 1e-300, 1e200 and 1e200 is a number, its derivative with respect to the first is none.
-        let dense = |w: f64| -> Arc<dyn Layer> {
-            Arc::new(Dense::new(arr2(&[[w]]), arr1(&[0.0])).expect("shapes"))
-        };
-        let relu = || -> Arc<dyn Layer> { Arc::new(Activation::Relu) };
         for (weight, is_refused) in [(1e200, true), (1e50, false)] {
-            let layers = vec![dense(1e-300), relu(), dense(weight), relu(), dense(weight)];
-            let network = Network::sequential("steep", vec![1], layers).expect("shapes");
-            let lowered = network.lower().expect("dense layers");
-            let found = gradient(&Problem::new(lowered, Options::default()), "k_star", Norm::Linf);
+            let problem = relu_problem([1e-300, weight, weight].map(|w| arr2(&[[w]])));
+            let found = gradient(&problem, "k_star", Norm::Linf);
             match found {
                 Ok(found) => assert!(!is_refused && (found.value / 1e-200 - 1.0).abs() < 1e-12),
                 Err(refusal) => {

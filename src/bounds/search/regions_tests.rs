@@ -1,25 +1,22 @@
-use ndarray::{arr1, arr2};
+use ndarray::arr2;
 
 use super::*;
-use crate::network::layers::dense::Dense;
-use crate::network::{Activation, Layer, Network};
+use crate::bounds::Problem;
+use crate::bounds::networks_for_tests::relu_problem;
 use crate::numeric::rounding::power_of_two;
 
 /// `3 max(2 x, 0)`.
-fn network() -> LoweredNetwork {
-    let dense = |w: f64| -> Arc<dyn Layer> {
-        Arc::new(Dense::new(arr2(&[[w]]), arr1(&[0.0])).expect("shapes"))
-    };
-    let layers = vec![dense(2.0), Arc::new(Activation::Relu), dense(3.0)];
-    Network::sequential("relu", vec![1], layers).expect("shapes").lower().expect("dense layers")
+fn problem() -> Problem {
+    relu_problem([arr2(&[[2.0]]), arr2(&[[3.0]])])
 }
 
 #[test]
 fn kinks_are_inside_of_their_ranges() {
-    let network = network();
-    let regions = Regions::new(&network, Norm::Linf, Stop::default());
+    let problem = problem();
+    let network = problem.network();
+    let regions = Regions::new(network, Norm::Linf, Stop::default());
     for (lo, hi, kink) in [(-1.0, 1.0, Some(0.0)), (-1.0, 0.0, None), (0.0, 1.0, None)] {
-        let mut ranges = Ranges::unlimited(&network);
+        let mut ranges = Ranges::unlimited(network);
         ranges.arguments[0][0] = Range::new(lo, hi);
         assert_eq!(regions.kink_inside(&ranges, (0, 0)), kink, "{lo} {hi}");
     }
@@ -27,12 +24,13 @@ fn kinks_are_inside_of_their_ranges() {
 
 #[test]
 fn bounds_of_what_is_done_with_are_kept() {
-    let network = network();
+    let problem = problem();
+    let network = problem.network();
     // The slope on the right is 6, without the powers of two of the maps.
     let slope = 6.0 * power_of_two(-network.chain.exponent());
     for norm in Norm::ALL {
-        let regions = Regions::new(&network, norm, Stop::default());
-        let mut ranges = Ranges::unlimited(&network);
+        let regions = Regions::new(network, norm, Stop::default());
+        let mut ranges = Ranges::unlimited(network);
         ranges.arguments[0][0] = Range::new(0.0, f64::INFINITY);
         let node = |ranges: &Ranges| Node {
             rows: vec![0],
@@ -53,7 +51,7 @@ fn bounds_of_what_is_done_with_are_kept() {
             assert!((slope..slope * (1.0 + 1e-9)).contains(&settled), "{norm} {known}: {settled}");
         }
         // Ksdp over both sides.
-        let whole = Ranges::unlimited(&network);
+        let whole = Ranges::unlimited(network);
         let slopes = regions.oriented(&whole);
         let bound = regions.relaxed(&mut node(&whole), &slopes, 0.0, &mut Split::default());
         assert!((slope..slope * (1.0 + 1e-5)).contains(&bound), "{norm}: {bound}");

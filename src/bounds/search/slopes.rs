@@ -172,22 +172,16 @@ impl Tree for SlopeTree {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{arr1, arr2};
+    use ndarray::arr2;
 
     use super::*;
-    use crate::network::layers::dense::Dense;
-    use crate::network::{Activation, Layer, Network};
+    use crate::bounds::networks_for_tests::relu_problem;
     use crate::numeric::rounding::power_of_two;
 
     #[test]
     fn bounds_of_what_is_done_with_are_kept() {
         // 3 max(2 x, 0) with either end of the only slope, 0 or 6 without the powers of two of the maps.
-        let dense = |w: f64| -> Arc<dyn Layer> {
-            Arc::new(Dense::new(arr2(&[[w]]), arr1(&[0.0])).expect("shapes"))
-        };
-        let layers = vec![dense(2.0), Arc::new(Activation::Relu), dense(3.0)];
-        let network = Network::sequential("relu", vec![1], layers).expect("shapes");
-        let problem = Problem::new(network.lower().expect("dense layers"), Options::default());
+        let problem = relu_problem([arr2(&[[2.0]]), arr2(&[[3.0]])]);
         let slope = 6.0 * power_of_two(-problem.chain().exponent());
         for norm in Norm::ALL {
             let tree = SlopeTree::new(&problem, norm);

@@ -64,6 +64,7 @@ fn the_norms_of_a_known_matrix() {
     let a = Matrix::dense(arr2(&[[1.0, -2.0], [3.0, 4.0]]));
     assert_eq!((a.norm_l1_up(), a.norm_linf_up()), (6.0, 7.0));
 }
+
 #[test]
 fn the_identity_alone_is_the_identity() {
     let sparse = |a: Array2<f64>| {

@@ -73,6 +73,7 @@ mod tests {
             prop_assert!(rough <= tight * (m.min(n) as f64).powf(1.0 / 128.0) * (1.0 + 1e-8));
         }
     }
+
     #[test]
     fn what_is_too_large_or_too_small_has_no_bound() {
         // A Gram matrix of 16 rows, 2^14 entries.

@@ -317,6 +317,7 @@ mod tests {
             assert!(norm >= exact && (scale < 1e-310 || norm <= exact * (1.0 + 1e-12)));
         }
     }
+
     /// A row of `k` ones has the norm `sqrt(k)`, and the test of Schur finds no more than its square root.
     #[test]
     fn norms_of_one_row_are_rounded_once() {
