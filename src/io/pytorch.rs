@@ -1,5 +1,6 @@
 //! PyTorch `.pt` and `.pth` files with a state dict, in the zip format and the older one.
 
+mod heap;
 mod pickle;
 mod storage;
 
@@ -13,7 +14,7 @@ use super::source::Input;
 use super::state_dict::{StateDict, TensorOrder};
 use super::{Format, ReadOptions, npz};
 use crate::network::Network;
-use pickle::{Heap, Object, Ref};
+use heap::{Heap, Object, Ref};
 use storage::Storages;
 
 /// The format of `torch.save`.

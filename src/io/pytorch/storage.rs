@@ -6,7 +6,8 @@ use std::io::{Cursor, Read};
 use ndarray::{ArrayD, Dimension, IxDyn};
 use zip::ZipArchive;
 
-use super::pickle::{self, Heap, Object, Ref};
+use super::heap::{Heap, Object, Ref};
+use super::pickle;
 use crate::io::dtype::{self, Dtype};
 use crate::io::error::ReadError;
 use crate::io::npz;
