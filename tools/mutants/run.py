@@ -145,7 +145,8 @@ def execute(folder, program, test, seconds, **more):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
-    environment = {"LIPBOUND_CASES": "40", "RAYON_NUM_THREADS": "1", "PROPTEST_RNG_SEED": "1"} | os.environ | more
+    fixed = {"LIPBOUND_CASES": "40", "PROPTEST_CASES": "60", "PROPTEST_RNG_SEED": "1", "RAYON_NUM_THREADS": "1"}
+    environment = fixed | os.environ | more
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
     child = subprocess.Popen([program, "--exact", test, "--test-threads=1"], cwd=folder / "tree",
                              env=environment, preexec_fn=limit, start_new_session=True, **silent)

@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used)] // a failed construction should stop the test
 
 use ndarray::{Array2, Array4};
-use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
+use proptest::prelude::{prop_assert_eq, proptest};
 
 use super::super::Matrix;
 use super::Blocks;
@@ -97,8 +97,6 @@ proptest! {
 }
 
 proptest! {
-    // Each multiplies several matrices of a few hundred rows.
-    #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn merging_keeps_blocks_where_it_can(seed in 0u64..1000, zero in 0usize..4) {
         // A shortcut: [C; I], then a channelwise factor of C (one of them may be zero) and the sum.
