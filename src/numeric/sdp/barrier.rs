@@ -7,45 +7,77 @@
 //! the parts of `Y` that belong to it are products with `X = S^-1`.
 #![expect(clippy::float_arithmetic, reason = "a guess: `certificate` verifies what comes out")]
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
+use std::sync::Arc;
+
+use faer::{Mat, MatMut, MatRef, unzip, zip};
+use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::Objective;
-use super::dense::{Factor, lower_half_of_product, symmetric_product};
-use super::reduce::Reduced;
-use crate::numeric::product::multiply;
+use super::banded::{Banded, BandedFactor, Blocks};
+use super::dense::{column_major, product};
+use super::generators::{Generators, Piece, Side};
+use super::reduce::{Layer, Reduced};
 
 /// A reduced problem in plain floating-point numbers.
 pub(super) struct Program<'a> {
     pub reduced: &'a Reduced,
+    pub generators: Generators,
+    blocks: Arc<Blocks>,
     /// `-P P^T` in l2.
-    constant: Option<Array2<f64>>,
-    /// `P^T`.
-    tail_transposed: Array2<f64>,
+    constant: Option<Mat<f64>>,
+    /// `P`.
+    tail: Mat<f64>,
     /// Whether `T >= 0` must be asked for: it follows from the matrix inequality unless a product
     /// `alpha beta` is positive.
     pub guard: bool,
 }
 
-/// The barrier's gradient of `log det M + ...` and the Hessian of its negative.
+/// The gradient of `log det M + ...` and the Hessian of its negative.
 pub(super) struct Derivatives {
     pub gradient: Vec<f64>,
     /// Its lower half.
-    pub hessian: Array2<f64>,
-    /// `S^-1`.
-    pub inverse: Array2<f64>,
+    pub hessian: Mat<f64>,
+    /// `X = S^-1`.
+    pub inverse: Mat<f64>,
+    /// Where inputs have multipliers.
+    pub of_inputs: Option<OfInputs>,
+}
+
+/// Products with the columns `P_j` of `P`.
+pub(super) struct OfInputs {
+    /// `P^T X P`.
+    pub own: Mat<f64>,
+    /// `(a_k^T X P_j) (b_k^T X P_j)`.
+    pub forms: Mat<f64>,
+    /// The square of `X P_j` over the output directions.
+    pub head: Vec<f64>,
+}
+
+/// Columns of the products of `X` with the vectors `a_k` and `b_k` of all neurons.
+struct Panel {
+    /// `a_j^T X b_k` for all neurons `j` where not all lower slopes are zero, else `X b_k`.
+    axb: Mat<f64>,
+    /// `b_j^T X b_k` for the neurons `j` from this layer on.
+    bxb: Mat<f64>,
+    /// `a_j^T X a_k`, likewise; none where all lower slopes are zero.
+    axa: Option<Mat<f64>>,
+    /// The inner product of `X a_k` and `X b_k` over the output directions.
+    head: Vec<f64>,
 }
 
 impl<'a> Program<'a> {
     pub fn new(reduced: &'a Reduced, objective: Objective) -> Program<'a> {
-        let tail = &reduced.tail.mid;
-        let constant = (objective == Objective::Spectral).then(|| -multiply(tail.view(), tail.t()));
-        let positive = |layer: &super::reduce::Layer| {
-            layer.alpha.iter().zip(&layer.beta).any(|(a, b)| a * b > 0.0)
-        };
+        let tail = column_major(&reduced.tail.mid);
+        let constant = (objective == Objective::Spectral)
+            .then(|| product(-1.0, tail.as_ref(), tail.transpose()));
+        let positive =
+            |layer: &Layer| layer.alpha.iter().zip(&layer.beta).any(|(a, b)| a * b > 0.0);
         Program {
             reduced,
+            generators: Generators::new(reduced),
+            blocks: Arc::new(Blocks::new(reduced)),
             constant,
-            tail_transposed: tail.t().as_standard_layout().into_owned(),
+            tail,
             guard: reduced.layers.iter().any(positive),
         }
     }
@@ -75,7 +107,7 @@ impl<'a> Program<'a> {
     }
 
     /// The multipliers of the neurons of one layer.
-    pub fn layer_of<'z>(&self, layer: &super::reduce::Layer, z: &'z [f64]) -> &'z [f64] {
+    pub fn layer_of<'z>(&self, layer: &Layer, z: &'z [f64]) -> &'z [f64] {
         let offset = 1 + layer.start - self.reduced.head;
         &z[offset..offset + layer.neurons.len()]
     }
@@ -85,200 +117,207 @@ impl<'a> Program<'a> {
         &z[1 + self.reduced.neurons()..]
     }
 
-    /// `P^T`, in row-major order.
-    pub fn tail_transposed(&self) -> &Array2<f64> {
-        &self.tail_transposed
+    /// `P`: a row for each variable from the first on that the inputs read.
+    pub fn tail(&self) -> MatRef<'_, f64> {
+        self.tail.as_ref()
     }
 
-    /// `a_k^T r b_k` for every neuron, for a symmetric matrix `r`.
-    pub fn generator_forms(&self, r: &Array2<f64>, out: &mut [f64]) {
-        let head = self.reduced.head;
-        for layer in &self.reduced.layers {
-            // r b for the layer's neurons, from which the rows of its variables and g are read.
-            let map = &layer.map.mid;
-            let upstream = s![.., layer.first..layer.start];
-            let mut rb = multiply(r.slice(upstream), map.t());
-            rb *= &Array1::from_iter(layer.beta.iter().map(|b| -b));
-            rb += &r.slice(s![.., layer.start..layer.end()]);
-            for k in 0..layer.neurons.len() {
-                let column = rb.slice(s![layer.first..layer.start, k]);
-                let along = map.row(k).dot(&column);
-                out[layer.start - head + k] = rb[[layer.start + k, k]] - layer.alpha[k] * along;
+    /// `P diag(weights) P^T`.
+    pub fn weighted_tail(&self, weights: impl Iterator<Item = f64>) -> Mat<f64> {
+        let mut scaled = self.tail.clone();
+        for (column, weight) in scaled.col_iter_mut().zip(weights) {
+            column.iter_mut().for_each(|x| *x *= weight);
+        }
+        product(1.0, scaled.as_ref(), self.tail.transpose())
+    }
+
+    /// A matrix of zeros in the pattern of `S`.
+    pub fn zeros(&self) -> Banded {
+        Banded::zeros(&self.blocks)
+    }
+
+    /// Adds the part of `S` that does not depend on the neurons and `gamma`.
+    pub fn add_tail(&self, total: &mut Banded, lambda: &[f64]) {
+        let first = self.reduced.first;
+        match &self.constant {
+            Some(constant) => total.add(first, first, constant.as_ref()),
+            None => {
+                let block = self.weighted_tail(lambda.iter().map(|l| -0.25 / l));
+                total.add(first, first, block.as_ref());
             }
         }
     }
 
-    /// The part of `S` that does not depend on the neurons and `gamma`.
-    pub fn tail_block(&self, lambda: &[f64]) -> Array2<f64> {
-        match &self.constant {
-            Some(constant) => constant.clone(),
-            None => {
-                let mut scaled = self.tail_transposed.clone();
-                for (mut row, &l) in scaled.axis_iter_mut(Axis(0)).zip(lambda) {
-                    row *= -0.25 / l;
-                }
-                symmetric_product(&self.reduced.tail.mid, &scaled)
-            }
+    /// Adds `gamma I_u + sum_k T_k M_k`.
+    pub fn add_neurons(&self, total: &mut Banded, z: &[f64]) {
+        total.add_diagonal(0, std::iter::repeat_n(z[0], self.reduced.head));
+        for (index, layer) in self.reduced.layers.iter().enumerate() {
+            self.generators.add_layer(total, index, layer, self.layer_of(layer, z));
         }
     }
 
     /// The matrix `S(z)`.
-    pub fn matrix(&self, z: &[f64]) -> Array2<f64> {
-        let reduced = self.reduced;
-        let mut total = Array2::zeros((reduced.size, reduced.size));
-        for i in 0..reduced.head {
-            total[[i, i]] = z[0];
-        }
-        for layer in &reduced.layers {
-            add_layer(&mut total, layer, self.layer_of(layer, z));
-        }
-        let mut tail = total.slice_mut(s![reduced.first.., reduced.first..]);
-        tail += &self.tail_block(self.lambda(z));
+    pub fn matrix(&self, z: &[f64]) -> Banded {
+        let mut total = self.zeros();
+        self.add_neurons(&mut total, z);
+        self.add_tail(&mut total, self.lambda(z));
         total
     }
 
     /// The factor of `S(z)` where all constraints hold strictly.
-    pub fn factor(&self, z: &[f64]) -> Option<Factor> {
+    pub fn factor(&self, z: &[f64]) -> Option<BandedFactor> {
         let first = if self.guard { 1 } else { 1 + self.reduced.neurons() };
         if !z[first..].iter().all(|&x| x > 0.0) || !z.iter().all(|x| x.is_finite()) {
             return None;
         }
-        Factor::new(self.matrix(z).view())
+        self.matrix(z).factor()
     }
 
     /// `log det M` plus the logarithms of the guarded multipliers.
-    pub fn log_barrier(&self, z: &[f64], factor: &Factor) -> f64 {
+    pub fn log_barrier(&self, z: &[f64], factor: &BandedFactor) -> f64 {
         let first = if self.guard { 1 } else { 1 + self.reduced.neurons() };
         factor.log_determinant() + z[first..].iter().map(|x| x.ln()).sum::<f64>()
     }
 
-    /// `rows V_k^T` for all neurons, where the row of neuron `k` is `v_k = e_k - slope_k g_k` and `x`
-    /// has the variables as columns.
-    fn times_generators(&self, x: ArrayView2<'_, f64>, upper: bool) -> Array2<f64> {
-        let head = self.reduced.head;
-        let mut out = x.slice(s![.., head..]).to_owned();
-        for layer in &self.reduced.layers {
-            let slope =
-                Array1::from_vec(if upper { layer.beta.clone() } else { layer.alpha.clone() });
-            if slope.iter().all(|&v| v == 0.0) {
-                continue;
-            }
-            let mut product =
-                multiply(x.slice(s![.., layer.first..layer.start]), layer.map.mid.t());
-            product *= &slope;
-            let mut target = out.slice_mut(s![.., layer.start - head..layer.end() - head]);
-            target -= &product;
-        }
-        out
-    }
-
     /// The derivatives at `z`, where `factor` is that of `S(z)`.
-    pub fn derivatives(&self, z: &[f64], factor: &Factor) -> Derivatives {
+    pub fn derivatives(&self, z: &[f64], factor: &BandedFactor) -> Derivatives {
         let (head, count) = (self.reduced.head, self.reduced.neurons());
         let x = factor.inverse();
-        let xb = self.times_generators(x.view(), true);
-        let plain = self.reduced.layers.iter().all(|l| l.alpha.iter().all(|&a| a == 0.0));
-        let xa = if plain {
-            x.slice(s![.., head..]).to_owned()
-        } else {
-            self.times_generators(x.view(), false)
-        };
-        let bxb = self.times_generators(xb.t(), true);
-        let (axb, axa) = if plain {
-            let rows = xb.slice(s![head.., ..]).to_owned();
-            (rows, x.slice(s![head.., head..]).to_owned())
-        } else {
-            let axb = self.times_generators(xb.t(), false).reversed_axes();
-            (axb, self.times_generators(xa.t(), false))
-        };
+        let pieces = self.generators.pieces();
+        let panels: Vec<Panel> =
+            pieces.par_iter().map(|piece| self.panel(x.as_ref(), piece)).collect();
         let unknowns = self.unknowns();
         let mut gradient = vec![0.0; unknowns];
-        let mut hessian = Array2::zeros((unknowns, unknowns));
-        let top = x.slice(s![..head, ..head]);
-        gradient[0] = top.diag().sum();
-        hessian[[0, 0]] = top.iter().map(|v| v * v).sum();
-        for k in 0..count {
-            gradient[1 + k] = axb[[k, k]];
-            let (a, b) = (xa.slice(s![..head, k]), xb.slice(s![..head, k]));
-            hessian[[1 + k, 0]] = a.dot(&b);
+        let mut hessian = Mat::<f64>::zeros(unknowns, unknowns);
+        for i in 0..head {
+            gradient[0] += x[(i, i)];
+            hessian[(0, 0)] += (0..head).map(|j| x[(i, j)] * x[(i, j)]).sum::<f64>();
         }
-        let block = hessian.slice_mut(s![1..=count, 1..=count]);
-        Zip::from(block)
-            .and(&axa)
-            .and(&bxb)
-            .and(&axb)
-            .and(axb.t())
-            .for_each(|h, &p, &q, &r, &t| *h = 0.5 * (p * q + r * t));
-        if self.inputs() > 0 {
-            self.input_derivatives(z, &x, &mut gradient, &mut hessian);
+        for (piece, panel) in pieces.iter().zip(&panels) {
+            let first = piece.variables.start;
+            let row = if panel.axa.is_some() { first - head } else { first };
+            for (k, &value) in panel.head.iter().enumerate() {
+                let unknown = 1 + first - head + k;
+                gradient[unknown] = panel.axb[(row + k, k)];
+                hessian[(unknown, 0)] = value;
+            }
         }
+        let mut block = hessian.as_mut().submatrix_mut(1, 1, count, count);
+        let mut columns = Vec::with_capacity(pieces.len());
+        for (index, piece) in pieces.iter().enumerate() {
+            let (own, others) = block.split_at_col_mut(piece.variables.len());
+            columns.push((index, own));
+            block = others;
+        }
+        columns.into_par_iter().for_each(|(index, mut columns)| {
+            for (row, piece) in pieces.iter().enumerate().skip(index) {
+                let first = piece.variables.start - head;
+                let tile = columns.as_mut().subrows_mut(first, piece.variables.len());
+                self.tile(tile, x.as_ref(), &panels, row, index);
+            }
+        });
+        let of_inputs =
+            (self.inputs() > 0).then(|| self.input_derivatives(z, &x, &mut gradient, &mut hessian));
         if self.guard {
             for k in 1..=count {
                 gradient[k] += 1.0 / z[k];
-                hessian[[k, k]] += 1.0 / (z[k] * z[k]);
+                hessian[(k, k)] += 1.0 / (z[k] * z[k]);
             }
         }
-        Derivatives { gradient, hessian, inverse: x }
+        Derivatives { gradient, hessian, inverse: x, of_inputs }
+    }
+
+    fn panel(&self, x: MatRef<'_, f64>, piece: &Piece) -> Panel {
+        let (head, own) = (self.reduced.head, &piece.variables);
+        let xb = self.generators.times(x, piece, Side::Upper);
+        let bxb = self.generators.transposed_times(xb.as_ref(), piece.layer, Side::Upper);
+        let dot = |a: MatRef<'_, f64>, k: usize| (0..head).map(|i| a[(i, k)] * xb[(i, k)]).sum();
+        if self.generators.plain() {
+            let a = x.subcols(own.start, own.len());
+            let head = (0..own.len()).map(|k| dot(a, k)).collect();
+            return Panel { axb: xb, bxb, axa: None, head };
+        }
+        let xa = self.generators.times(x, piece, Side::Lower);
+        Panel {
+            head: (0..own.len()).map(|k| dot(xa.as_ref(), k)).collect(),
+            axb: self.generators.transposed_times(xb.as_ref(), 0, Side::Lower),
+            bxb,
+            axa: Some(self.generators.transposed_times(xa.as_ref(), piece.layer, Side::Lower)),
+        }
+    }
+
+    /// One tile of the Hessian: the neurons of the piece `row` and, not after it, those of the piece `column`.
+    fn tile(
+        &self,
+        mut tile: MatMut<'_, f64>,
+        x: MatRef<'_, f64>,
+        panels: &[Panel],
+        row: usize,
+        column: usize,
+    ) {
+        let head = self.reduced.head;
+        let pieces = self.generators.pieces();
+        let (rows, columns) = (&pieces[row].variables, &pieces[column].variables);
+        let start = self.reduced.layers[pieces[column].layer].start;
+        let of_rows = &panels[row];
+        let of_columns = &panels[column];
+        let bxb = of_columns.bxb.as_ref().subrows(rows.start - start, rows.len());
+        let (axa, skipped) = match &of_columns.axa {
+            Some(axa) => (axa.as_ref().subrows(rows.start - start, rows.len()), head),
+            None => (x.submatrix(rows.start, columns.start, rows.len(), columns.len()), 0),
+        };
+        let axb = of_columns.axb.as_ref().subrows(rows.start - skipped, rows.len());
+        let bxa = of_rows.axb.as_ref().subrows(columns.start - skipped, columns.len());
+        for j in 0..columns.len() {
+            for i in 0..rows.len() {
+                tile[(i, j)] = 0.5 * (axa[(i, j)] * bxb[(i, j)] + axb[(i, j)] * bxa[(j, i)]);
+            }
+        }
     }
 
     /// The derivatives by the multipliers of the inputs.
+    ///
+    /// The coupling blocks of the inverse are `X P diag(1/lambda) / 2`, its own block is
+    /// `diag(1/lambda) + diag(1/lambda) P^T X P diag(1/lambda) / 4`.
     fn input_derivatives(
         &self,
         z: &[f64],
-        x: &Array2<f64>,
+        x: &Mat<f64>,
         gradient: &mut [f64],
-        hessian: &mut Array2<f64>,
-    ) {
+        hessian: &mut Mat<f64>,
+    ) -> OfInputs {
         let (head, count, m) = (self.reduced.head, self.reduced.neurons(), self.inputs());
-        let first = self.reduced.first;
-        let inverse = Array1::from_iter(self.lambda(z).iter().map(|l| 1.0 / l));
-        // The coupling blocks of the inverse: Q = X P diag(1/lambda) / 2, and its own block
-        // diag(1/lambda) + diag(1/lambda) P^T Q / 2.
-        let mut q = multiply(x.slice(s![.., first..]), self.reduced.tail.mid.view());
-        q *= &(&inverse * 0.5);
-        let below = q.slice(s![first.., ..]).as_standard_layout().into_owned();
-        let mut own = lower_half_of_product(&self.tail_transposed, &below);
-        own *= &(&inverse * 0.5).insert_axis(Axis(1));
-        let mut diagonal = own.diag_mut();
-        diagonal += &inverse;
+        let (first, reached) = (self.reduced.first, self.tail.nrows());
+        let half: Vec<f64> = self.lambda(z).iter().map(|l| 0.5 / l).collect();
+        let q = product(1.0, x.as_ref().subcols(first, reached), self.tail.as_ref());
+        let own = product(1.0, self.tail.transpose(), q.as_ref().subrows(first, reached));
+        let mut forms = self.generators.transposed_times(q.as_ref(), 0, Side::Lower);
+        let b = self.generators.transposed_times(q.as_ref(), 0, Side::Upper);
+        zip!(&mut forms, &b).for_each(|unzip!(a, b)| *a *= b);
+        let top = q.as_ref().subrows(0, head);
+        let head: Vec<f64> = (0..m).map(|j| top.col(j).squared_norm_l2()).collect();
         let offset = 1 + count;
         for j in 0..m {
-            gradient[offset + j] = own[[j, j]];
-            let column = q.slice(s![..head, j]);
-            hessian[[offset + j, 0]] = column.dot(&column);
+            let square = half[j] * half[j];
+            gradient[offset + j] = 2.0 * half[j] + own[(j, j)] * square;
+            hessian[(offset + j, 0)] = head[j] * square;
         }
-        let qt = q.t();
-        let a = self.times_generators(qt, false);
-        let b = self.times_generators(qt, true);
-        hessian.slice_mut(s![offset.., 1..offset]).assign(&(&a * &b));
-        own.mapv_inplace(|v| v * v);
-        hessian.slice_mut(s![offset.., offset..]).assign(&own);
+        for k in 0..count {
+            for j in 0..m {
+                hessian[(offset + j, 1 + k)] = forms[(k, j)] * half[j] * half[j];
+            }
+        }
+        for j in 0..m {
+            for i in j..m {
+                let diagonal = if i == j { 2.0 * half[j] } else { 0.0 };
+                let entry = own[(i, j)] * half[i] * half[j] + diagonal;
+                hessian[(offset + i, offset + j)] = entry * entry;
+            }
+        }
+        OfInputs { own, forms, head }
     }
 }
 
-/// Adds `sum_k T_k M_k` over the neurons of one layer.
-pub(super) fn add_layer(total: &mut Array2<f64>, layer: &super::reduce::Layer, t: &[f64]) {
-    for (k, &value) in t.iter().enumerate() {
-        total[[layer.start + k, layer.start + k]] += value;
-    }
-    let slope = |f: fn(f64, f64) -> f64| {
-        let pairs = layer.alpha.iter().zip(&layer.beta).zip(t);
-        Array1::from_iter(pairs.map(|((&a, &b), &t)| t * f(a, b)))
-    };
-    let (half, product) = (slope(|a, b| -0.5 * (a + b)), slope(|a, b| a * b));
-    let map = &layer.map.mid;
-    let coupling = &map.t() * &half;
-    let columns = s![layer.first..layer.start, layer.start..layer.end()];
-    let mut block = total.slice_mut(columns);
-    block += &coupling;
-    let rows = s![layer.start..layer.end(), layer.first..layer.start];
-    let mut block = total.slice_mut(rows);
-    block += &coupling.t();
-    if product.iter().any(|&p| p != 0.0) {
-        let weighted = &map.t() * &product;
-        let square = multiply(weighted.view(), map.view());
-        let upstream = s![layer.first..layer.start, layer.first..layer.start];
-        let mut block = total.slice_mut(upstream);
-        block += &square;
-    }
-}
+#[cfg(test)]
+#[path = "barrier_tests.rs"]
+mod tests;

@@ -3,23 +3,66 @@
 #![expect(clippy::float_arithmetic, reason = "a guess: `certificate` verifies what comes out")]
 
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::cholesky::llt::{factor as llt, inverse as llt_inverse};
+use faer::linalg::cholesky::llt::factor as llt;
 use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::{
     solve_lower_triangular_in_place, solve_upper_triangular_in_place,
 };
 use faer::{Accum, Mat, MatMut, MatRef, Par};
-use ndarray::{Array2, ArrayView2, Axis};
-use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use ndarray::Array2;
+use rayon::prelude::{IndexedParallelIterator, ParallelIterator};
 
 /// The side of the tiles in which matrices are transposed.
 const TILE: usize = 32;
 
-/// Rows of a symmetric product that one task computes.
-const ROW_BLOCK: usize = 128;
+/// Columns of a product that one task computes.
+const COLUMNS: usize = 96;
 
-/// The order from which a factorisation is worth two threads.
-const PARALLEL_ORDER: usize = 400;
+/// The number of multiplications from which a product or a factorisation is worth two threads.
+const PARALLEL_WORK: usize = 1 << 24;
+
+/// Two threads for much work.
+pub(super) fn par(multiplications: usize) -> Par {
+    if multiplications < PARALLEL_WORK { Par::Seq } else { Par::rayon(2) }
+}
+
+/// Adds `scale a b`.
+pub(super) fn add_product(
+    out: MatMut<'_, f64>,
+    scale: f64,
+    a: MatRef<'_, f64>,
+    b: MatRef<'_, f64>,
+    par: Par,
+) {
+    matmul(out, Accum::Add, a, b, scale, par);
+}
+
+/// `scale a b`.
+pub(super) fn product(scale: f64, a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    let mut out = Mat::zeros(a.nrows(), b.ncols());
+    out.par_col_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, out)| {
+        let b = b.subcols(chunk * COLUMNS, out.ncols());
+        add_product(out, scale, a, b, Par::Seq);
+    });
+    out
+}
+
+/// A copy in column-major order.
+pub(super) fn column_major(a: &Array2<f64>) -> Mat<f64> {
+    Mat::from_fn(a.nrows(), a.ncols(), |i, j| a[[i, j]])
+}
+
+/// Replaces a symmetric matrix (lower half read) by its Cholesky factor; `None` where it is not positive definite.
+pub(super) fn cholesky(mut a: MatMut<'_, f64>) -> Option<()> {
+    let n = a.nrows();
+    let par = par(n * n * n / 4);
+    let params = Default::default();
+    let mut memory = MemBuffer::new(llt::cholesky_in_place_scratch::<f64>(n, par, params));
+    let stack = MemStack::new(&mut memory);
+    llt::cholesky_in_place(a.as_mut(), Default::default(), par, stack, params).ok()?;
+    let finite = (0..n).all(|i| a[(i, i)].is_finite() && a[(i, i)] > 0.0);
+    finite.then_some(())
+}
 
 /// A symmetric positive definite matrix, factored as `L L^T`.
 pub(super) struct Factor {
@@ -29,40 +72,15 @@ pub(super) struct Factor {
 
 impl Factor {
     /// Factors a symmetric matrix (lower half read); `None` where it is not positive definite.
-    pub fn new(a: ArrayView2<'_, f64>) -> Option<Factor> {
-        let n = a.nrows();
-        let mut lower = Mat::<f64>::zeros(n, n);
-        tiles_of_lower_half(n, |rows, j| {
-            let column = &mut lower.col_as_slice_mut(j)[rows.clone()];
-            for (x, i) in column.iter_mut().zip(rows) {
-                *x = a[[i, j]];
-            }
-        });
-        let par = if n < PARALLEL_ORDER { Par::Seq } else { Par::rayon(2) };
-        let params = Default::default();
-        let mut memory = MemBuffer::new(llt::cholesky_in_place_scratch::<f64>(n, par, params));
-        let stack = MemStack::new(&mut memory);
-        llt::cholesky_in_place(lower.as_mut(), Default::default(), par, stack, params).ok()?;
-        let finite = (0..n).all(|i| lower[(i, i)].is_finite() && lower[(i, i)] > 0.0);
-        finite.then_some(Factor { lower })
+    pub fn new(mut a: Mat<f64>) -> Option<Factor> {
+        cholesky(a.as_mut())?;
+        Some(Factor { lower: a })
     }
 
-    /// The inverse of the matrix, both halves.
-    pub fn inverse(&self) -> Array2<f64> {
-        let n = self.lower.nrows();
-        let mut inverse = Mat::<f64>::zeros(n, n);
-        let request = llt_inverse::inverse_scratch::<f64>(n, Par::Seq);
-        let mut memory = MemBuffer::new(request);
-        let stack = MemStack::new(&mut memory);
-        llt_inverse::inverse(inverse.as_mut(), self.lower.as_ref(), Par::Seq, stack);
-        let mut out = Array2::zeros((n, n));
-        tiles_of_lower_half(n, |rows, j| {
-            for (&x, i) in inverse.col_as_slice(j)[rows.clone()].iter().zip(rows) {
-                out[[i, j]] = x;
-                out[[j, i]] = x;
-            }
-        });
-        out
+    /// `L^-1 x` in place.
+    pub fn forward(&self, x: MatMut<'_, f64>) {
+        let par = par(x.nrows() * x.nrows() * x.ncols() / 2);
+        solve_lower_triangular_in_place(self.lower.as_ref(), x, par);
     }
 
     /// The solution of `A x = b`.
@@ -75,12 +93,6 @@ impl Factor {
         solve_upper_triangular_in_place(lower.transpose(), view.as_mut(), Par::Seq);
         x
     }
-
-    /// The logarithm of the determinant of the matrix.
-    pub fn log_determinant(&self) -> f64 {
-        let n = self.lower.nrows();
-        2.0 * (0..n).map(|i| self.lower[(i, i)].ln()).sum::<f64>()
-    }
 }
 
 /// The inner product.
@@ -88,51 +100,16 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
-/// Visits the lower half of a matrix of order `n` tile by tile, as pieces `(rows, column)` of columns.
-fn tiles_of_lower_half(n: usize, mut visit: impl FnMut(std::ops::Range<usize>, usize)) {
+/// Copies the lower half of a square matrix to its upper half.
+pub(super) fn mirror(mut a: MatMut<'_, f64>) {
+    let n = a.nrows();
     for left in (0..n).step_by(TILE) {
         for top in (left..n).step_by(TILE) {
-            let bottom = (top + TILE).min(n);
             for j in left..(left + TILE).min(n) {
-                if top.max(j) < bottom {
-                    visit(top.max(j)..bottom, j);
+                for i in top.max(j + 1)..(top + TILE).min(n) {
+                    a[(j, i)] = a[(i, j)];
                 }
             }
         }
     }
-}
-
-/// The lower half of a product `a b` that is known to be symmetric (`a` is `n x k`, `b` is `k x n`, both
-/// in row-major order); what is above the diagonal is not to be read.
-pub(super) fn lower_half_of_product(a: &Array2<f64>, b: &Array2<f64>) -> Array2<f64> {
-    let (n, inner) = a.dim();
-    let mut out = Array2::zeros((n, n));
-    let (Some(left), Some(right)) = (a.as_slice(), b.as_slice()) else {
-        debug_assert!(false, "row-major factors");
-        return a.dot(b);
-    };
-    let left = MatRef::from_row_major_slice(left, n, inner);
-    let right = MatRef::from_row_major_slice(right, inner, n);
-    let blocks = out.axis_chunks_iter_mut(Axis(0), ROW_BLOCK).into_par_iter();
-    blocks.enumerate().for_each(|(index, mut rows)| {
-        let (start, count) = (index * ROW_BLOCK, rows.nrows());
-        if let Some(slice) = rows.as_slice_mut() {
-            let all = MatMut::from_row_major_slice_mut(slice, count, n);
-            let target = all.subcols_mut(0, start + count);
-            let (left, right) = (left.subrows(start, count), right.subcols(0, start + count));
-            matmul(target, Accum::Replace, left, right, 1.0, Par::Seq);
-        }
-    });
-    out
-}
-
-/// The same, with both halves.
-pub(super) fn symmetric_product(a: &Array2<f64>, b: &Array2<f64>) -> Array2<f64> {
-    let mut out = lower_half_of_product(a, b);
-    tiles_of_lower_half(out.nrows(), |rows, j| {
-        for i in rows {
-            out[[j, i]] = out[[i, j]];
-        }
-    });
-    out
 }

@@ -29,10 +29,12 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 mod ball;
+mod banded;
 mod barrier;
 mod certificate;
 mod curvature;
 mod dense;
+mod generators;
 mod newton;
 mod path;
 mod reduce;

@@ -1,9 +1,10 @@
 //! The Newton system of the barrier.
 #![expect(clippy::float_arithmetic, reason = "a guess: `certificate` verifies what comes out")]
 
-use ndarray::Array2;
+use faer::Mat;
 
-use super::barrier::Program;
+use super::banded::BandedFactor;
+use super::barrier::{Derivatives, Program};
 use super::dense::{Factor, dot};
 
 /// The Newton directions at a point: for the barrier parameter `mu` the step is
@@ -17,31 +18,30 @@ pub(super) struct Directions {
     qq: f64,
     cq: f64,
     cc: f64,
-    /// The Hessian's factor and its scaling, and the inverse of `S`.
+    /// The Hessian's factor and its scaling.
     factor: Factor,
     scale: Vec<f64>,
-    pub inverse: Array2<f64>,
+    pub derivatives: Derivatives,
 }
 
 impl Directions {
     pub fn new(
         program: &Program<'_>,
         z: &[f64],
-        factor: &Factor,
+        factor: &BandedFactor,
         cost: &[f64],
     ) -> Option<Directions> {
         let mut derivatives = program.derivatives(z, factor);
         let hessian = &mut derivatives.hessian;
         let n = cost.len();
         // Scaled to a diagonal of ones: the unknowns differ by many orders of magnitude.
-        let scale: Vec<f64> = hessian.diag().iter().map(|h| 1.0 / h.sqrt()).collect();
+        let scale: Vec<f64> = (0..n).map(|i| 1.0 / hessian[(i, i)].sqrt()).collect();
         if !scale.iter().all(|s| s.is_finite() && *s > 0.0) {
             return None;
         }
-        for i in 0..n {
-            for j in 0..=i {
-                hessian[[i, j]] *= scale[i] * scale[j];
-            }
+        for j in 0..n {
+            let column = hessian.col_mut(j).subrows_mut(j, n - j);
+            column.iter_mut().zip(&scale[j..]).for_each(|(x, s)| *x *= s * scale[j]);
         }
         let factor = regularised(hessian)?;
         let solve = |rhs: &[f64]| scaled_solve(&factor, &scale, rhs);
@@ -49,16 +49,7 @@ impl Directions {
         let (centre, along) = (solve(q), solve(cost));
         let (qq, cq, cc) = (dot(q, &centre), dot(cost, &centre), dot(cost, &along));
         let finite = qq.is_finite() && cq.is_finite() && cc.is_finite() && cc > 0.0;
-        finite.then_some(Directions {
-            centre,
-            cost: along,
-            qq,
-            cq,
-            cc,
-            factor,
-            scale,
-            inverse: derivatives.inverse,
-        })
+        finite.then_some(Directions { centre, cost: along, qq, cq, cc, factor, scale, derivatives })
     }
 
     /// `H^-1` times a vector.
@@ -92,14 +83,14 @@ fn scaled_solve(factor: &Factor, scale: &[f64], rhs: &[f64]) -> Vec<f64> {
 }
 
 /// The factor of a symmetric matrix with unit diagonal, shifted a little where it breaks down.
-fn regularised(hessian: &mut Array2<f64>) -> Option<Factor> {
+fn regularised(hessian: &mut Mat<f64>) -> Option<Factor> {
     let mut shift = 0.0;
     while shift < 1e-3 {
-        if let Some(factor) = Factor::new(hessian.view()) {
+        if let Some(factor) = Factor::new(hessian.clone()) {
             return Some(factor);
         }
         shift = if shift == 0.0 { 1e-15 } else { shift * 10.0 };
-        hessian.diag_mut().mapv_inplace(|x| x + shift);
+        hessian.as_mut().diagonal_mut().column_vector_mut().iter_mut().for_each(|x| *x += shift);
     }
     None
 }

@@ -4,8 +4,9 @@
 //! feasible, so that the method may be stopped at any time.
 #![expect(clippy::float_arithmetic, reason = "a guess: `certificate` verifies what comes out")]
 
+use super::banded::BandedFactor;
 use super::barrier::Program;
-use super::dense::{Factor, dot};
+use super::dense::dot;
 use super::newton::Directions;
 
 /// The relative gap at which the solver stops.
@@ -110,7 +111,7 @@ pub(super) fn follow_path(
         let next = if central {
             let last = gap < TOLERANCE;
             path.converged |= last;
-            let next = predict(program, &directions, &path.z, weight, &mut guess);
+            let next = predict(program, &directions, &path.z, &factor, weight, &mut guess);
             if last {
                 if let Some((z, _)) = next {
                     path.z = z;
@@ -140,12 +141,13 @@ fn predict(
     program: &Program<'_>,
     directions: &Directions,
     z: &[f64],
+    factor: &BandedFactor,
     weight: f64,
     guess: &mut f64,
-) -> Option<(Vec<f64>, Factor)> {
+) -> Option<(Vec<f64>, BandedFactor)> {
     let origin = vec![0.0; z.len()];
     let tangent = directions.advance(&origin, 1.0, 2.0 * weight);
-    let curvature = program.curvature(z, &directions.inverse, &tangent);
+    let curvature = program.curvature(z, factor, &directions.derivatives, &tangent);
     let bend = directions.solve(&curvature);
     let point = |theta: f64| -> Vec<f64> {
         let first = directions.advance(z, 1.0, weight * (1.0 + theta + theta * theta));
@@ -172,15 +174,9 @@ fn predict(
 
 /// Gives the block of `u` some slack where it has hardly any, by raising `gamma` by a share of at
 /// most one over the barrier's parameter: Newton steps would only double it each time.
-fn lift(program: &Program<'_>, mut z: Vec<f64>, factor: Factor) -> (Vec<f64>, Factor) {
-    let mut unit = vec![0.0; program.reduced.size];
-    let mut trace = 0.0;
-    for i in 0..program.reduced.head {
-        unit[i] = 1.0;
-        trace += factor.solve(&unit)[i];
-        unit[i] = 0.0;
-    }
+fn lift(program: &Program<'_>, mut z: Vec<f64>, factor: BandedFactor) -> (Vec<f64>, BandedFactor) {
     // The block's Schur complement is gamma I - K, and its inverse has this trace.
+    let trace = factor.trace_of_inverse(program.reduced.head);
     let wanted = z[0] / program.parameter();
     if trace * wanted < 10.0 {
         return (z, factor);
@@ -198,11 +194,12 @@ fn centre(
     program: &Program<'_>,
     directions: &Directions,
     z: &[f64],
-    factor: &Factor,
+    factor: &BandedFactor,
     cost: &[f64],
     weight: f64,
-) -> Option<(Vec<f64>, Factor)> {
-    let merit = |z: &[f64], factor: &Factor| weight * dot(cost, z) - program.log_barrier(z, factor);
+) -> Option<(Vec<f64>, BandedFactor)> {
+    let merit =
+        |z: &[f64], factor: &BandedFactor| weight * dot(cost, z) - program.log_barrier(z, factor);
     let (before, decrement) = (merit(z, factor), directions.decrement(weight));
     let mut share = 1.0;
     for _ in 0..30 {
@@ -224,10 +221,10 @@ fn centre(
 fn stretch(
     program: &Program<'_>,
     from: &[f64],
-    accepted: (Vec<f64>, Factor),
+    accepted: (Vec<f64>, BandedFactor),
     mut value: f64,
-    merit: impl Fn(&[f64], &Factor) -> f64,
-) -> (Vec<f64>, Factor) {
+    merit: impl Fn(&[f64], &BandedFactor) -> f64,
+) -> (Vec<f64>, BandedFactor) {
     let step: Vec<f64> = accepted.0.iter().zip(from).map(|(b, a)| b - a).collect();
     let grows = |k: usize| step[k] > 0.5 * from[k];
     if !(0..from.len()).any(grows) {

@@ -7,12 +7,11 @@
 //! `ECLipsE-Fast` (Xu & Sivaranjani, NeurIPS 2024) with a diagonal instead of a multiple of the identity.
 #![expect(clippy::float_arithmetic, reason = "a guess: `certificate` verifies what comes out")]
 
-use ndarray::{Array2, ArrayView2, s};
+use faer::{Col, Mat, MatRef, Scale};
 
-use super::barrier::{Program, add_layer};
-use super::dense::Factor;
+use super::barrier::Program;
+use super::dense::{Factor, product};
 use super::reduce::Layer;
-use crate::numeric::product::multiply;
 
 /// The least cost of a multiplier relative to the largest one of its layer.
 const WEAK_SHARE: f64 = 0.02;
@@ -24,39 +23,39 @@ pub(super) fn feasible_start(program: &Program<'_>, central: bool) -> Option<Vec
     let head = reduced.head;
     let mut z = vec![0.0; program.unknowns()];
     let offset = 1 + reduced.neurons();
-    let columns = reduced.tail.mid.columns().into_iter();
-    let lengths: Vec<f64> = columns.map(|c| c.dot(&c).sqrt()).collect();
+    let lengths: Vec<f64> = program.tail().col_iter().map(|c| c.norm_l2()).collect();
     let mean = lengths.iter().sum::<f64>() / lengths.len() as f64;
     for (l, length) in z[offset..].iter_mut().zip(&lengths) {
         *l = if central { length + mean } else { *length };
     }
-    let mut rest = Array2::<f64>::zeros((reduced.size, reduced.size));
-    let mut tail = rest.slice_mut(s![reduced.first.., reduced.first..]);
-    tail += &program.tail_block(program.lambda(&z));
-    for layer in reduced.layers.iter().rev() {
-        let (start, end) = (layer.start, layer.end());
-        let mut t = dominating(rest.slice(s![start..end, start..end]))?;
+    let mut rest = program.zeros();
+    program.add_tail(&mut rest, program.lambda(&z));
+    for (index, layer) in reduced.layers.iter().enumerate().rev() {
+        let own = layer.start..layer.end();
+        let mut t = dominating(rest.parts(own.clone()).1)?;
         if central {
             raise_weak(&mut t, layer);
         }
-        let eliminated = (0..40).find_map(|_| {
-            let mut trial = rest.slice(s![..end, ..end]).to_owned();
-            add_layer(&mut trial, layer, &t);
-            let factor = Factor::new(trial.slice(s![start.., start..]));
+        let factor = (0..40).find_map(|_| {
+            let mut square = rest.parts(own.clone()).1.to_owned();
+            for (k, t) in t.iter().enumerate() {
+                square[(k, k)] += t;
+            }
+            let factor = Factor::new(square);
             if factor.is_none() {
                 t.iter_mut().for_each(|x| *x *= 2.0);
             }
-            Some((trial, factor?))
-        });
-        let (trial, factor) = eliminated?;
-        let inverse = factor.inverse();
-        let coupling = trial.slice(s![..start, start..]);
-        let product = multiply(coupling, inverse.view());
-        rest =
-            trial.slice(s![..start, ..start]).to_owned() - multiply(product.view(), coupling.t());
-        z[1 + start - head..1 + end - head].copy_from_slice(&t);
+            factor
+        })?;
+        program.generators.add_layer(&mut rest, index, layer, &t);
+        let (left, _, coupling) = rest.parts(own);
+        let mut solved = coupling.to_owned();
+        factor.forward(solved.as_mut());
+        let schur = product(-1.0, solved.transpose(), solved.as_ref());
+        rest.add(left, left, schur.as_ref());
+        z[1 + layer.start - head..1 + layer.end() - head].copy_from_slice(&t);
     }
-    let largest = dominating(rest.view())?.into_iter().fold(0.0, f64::max);
+    let largest = dominating(rest.parts(0..head).1)?.into_iter().fold(0.0, f64::max);
     z[0] = largest.max(f64::MIN_POSITIVE);
     if program.inputs() > 0 {
         balance(program, &mut z);
@@ -90,9 +89,9 @@ pub(super) fn balance(program: &Program<'_>, z: &mut [f64]) {
 
 /// A positive diagonal `t` with `diag(t) / 2 + block >= 0`, approximately: `2 m |diag(block)|` with
 /// `m` the largest eigenvalue of the negated block scaled to a diagonal of ones.
-fn dominating(block: ArrayView2<'_, f64>) -> Option<Vec<f64>> {
+fn dominating(block: MatRef<'_, f64>) -> Option<Vec<f64>> {
     let n = block.nrows();
-    let sizes: Vec<f64> = block.diag().iter().map(|x| x.abs()).collect();
+    let sizes: Vec<f64> = (0..n).map(|i| block[(i, i)].abs()).collect();
     let largest = sizes.iter().fold(0.0, |m: f64, &x| m.max(x));
     if !largest.is_finite() {
         return None;
@@ -100,18 +99,20 @@ fn dominating(block: ArrayView2<'_, f64>) -> Option<Vec<f64>> {
     let floor = (largest * 1e-30).max(f64::MIN_POSITIVE);
     let sizes: Vec<f64> = sizes.iter().map(|x| x.max(floor)).collect();
     let roots: Vec<f64> = sizes.iter().map(|x| x.sqrt()).collect();
-    let scaled = Array2::from_shape_fn((n, n), |(i, j)| -block[[i, j]] / (roots[i] * roots[j]));
-    let mut v = ndarray::Array1::from_shape_fn(n, |i| 1.0 + 0.1 * (i as f64 * 0.618_034).fract());
+    let scaled = Mat::from_fn(n, n, |i, j| {
+        -block[if i >= j { (i, j) } else { (j, i) }] / (roots[i] * roots[j])
+    });
+    let mut v = Col::from_fn(n, |i| 1.0 + 0.1 * (i as f64 * 0.618_034).fract());
     let mut m = 1.0f64;
     for _ in 0..20 {
-        let w = scaled.dot(&v);
-        let length = w.dot(&w).sqrt();
-        let before = v.dot(&v).sqrt();
+        let w = &scaled * &v;
+        let length = w.norm_l2();
+        let before = v.norm_l2();
         if !(length > 0.0 && length.is_finite()) {
             break;
         }
         m = m.max(length / before);
-        v = w / length;
+        v = w * Scale(1.0 / length);
     }
     Some(sizes.iter().map(|x| 2.2 * m * x).collect())
 }

@@ -13,14 +13,10 @@
 //! block of the other variables stays positive definite, and some `gamma` is large enough.
 #![expect(clippy::float_arithmetic, reason = "a guess: `certificate` verifies what comes out")]
 
-use ndarray::s;
-
 use super::barrier::Program;
-use super::dense::Factor;
 use super::reduce::{Layer, Reduced};
 use super::start::balance;
 use super::{Objective, Problem};
-use crate::numeric::product::multiply;
 
 /// A strictly feasible point well inside of the constraints of a solved problem, from which related
 /// problems of the same shape start.
@@ -114,11 +110,9 @@ pub(super) fn warm_start(program: &Program<'_>, start: &Start) -> Option<Vec<f64
 /// the gap over the barrier's parameter.
 fn sufficient_gamma(program: &Program<'_>, z: &[f64]) -> Option<f64> {
     let head = program.reduced.head;
-    let matrix = program.matrix(z);
-    let factor = Factor::new(matrix.slice(s![head.., head..]))?;
-    let coupling = matrix.slice(s![..head, head..]);
-    let product = multiply(coupling, factor.inverse().view());
-    let product = multiply(product.view(), coupling.t());
-    let terms = product.diag().into_iter().zip(matrix.diag()).map(|(c, m)| c + (z[0] - m));
-    Some(terms.sum::<f64>() * (1.0 + 1.0 / program.parameter()))
+    let mut matrix = program.matrix(z);
+    let (diagonal, coupling) = matrix.split_off(head);
+    let product = matrix.factor()?.forward_from(0, coupling.as_ref()).squared_norm_l2();
+    let trace = product + diagonal.iter().map(|m| z[0] - m).sum::<f64>();
+    Some(trace * (1.0 + 1.0 / program.parameter()))
 }
