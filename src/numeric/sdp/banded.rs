@@ -117,6 +117,13 @@ impl Banded {
         }
     }
 
+    /// Multiplies the diagonal by a number.
+    pub fn scale_diagonal(&mut self, factor: f64) {
+        for i in 0..self.blocks.size() {
+            *self.entry(i, i) *= factor;
+        }
+    }
+
     /// Adds `a` with its first entry at `(row, column)`, as far as that is in the lower half.
     pub fn add(&mut self, row: usize, column: usize, a: MatRef<'_, f64>) {
         self.add_entries(row, column, a, |_, x| x);

@@ -17,6 +17,7 @@ use super::banded::{Banded, BandedFactor, Blocks};
 use super::dense::{column_major, product};
 use super::generators::{Generators, Piece, Side};
 use super::reduce::{Layer, Reduced};
+use crate::numeric::rounding::UNIT_ROUNDOFF;
 
 /// A reduced problem in plain floating-point numbers.
 pub(super) struct Program<'a> {
@@ -171,6 +172,14 @@ impl<'a> Program<'a> {
             return None;
         }
         self.matrix(z).factor()
+    }
+
+    /// Whether `S(z)` stays positive definite with its diagonal smaller by what a verification is likely to need.
+    pub fn has_room(&self, z: &[f64]) -> bool {
+        let n = self.reduced.size as f64;
+        let mut matrix = self.matrix(z);
+        matrix.scale_diagonal(1.0 - 4.0 * n * n * UNIT_ROUNDOFF);
+        matrix.factor().is_some()
     }
 
     /// `log det M` plus the logarithms of the guarded multipliers.

@@ -17,7 +17,7 @@ pub(super) struct Directions {
     /// `q' H^-1 q`, `c' H^-1 q`, `c' H^-1 c`.
     qq: f64,
     cq: f64,
-    cc: f64,
+    pub cc: f64,
     /// The Hessian's factor and its scaling.
     factor: Factor,
     scale: Vec<f64>,

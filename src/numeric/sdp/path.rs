@@ -111,7 +111,7 @@ pub(super) fn follow_path(
         let next = if central {
             let last = gap < TOLERANCE;
             path.converged |= last;
-            let next = predict(program, &directions, &path.z, &factor, weight, &mut guess);
+            let next = predict(program, &directions, &path.z, &factor, &cost, weight, &mut guess);
             if last {
                 if let Some((z, _)) = next {
                     path.z = z;
@@ -142,6 +142,7 @@ fn predict(
     directions: &Directions,
     z: &[f64],
     factor: &BandedFactor,
+    cost: &[f64],
     weight: f64,
     guess: &mut f64,
 ) -> Option<(Vec<f64>, BandedFactor)> {
@@ -153,8 +154,11 @@ fn predict(
         let first = directions.advance(z, 1.0, weight * (1.0 + theta + theta * theta));
         first.iter().zip(&bend).map(|(z, b)| z + theta * theta * b).collect()
     };
+    // The objective falls up to there: behind it, the parabola has left the path for good.
+    let bending = dot(cost, &bend) - weight * directions.cc;
+    let turn = if bending > 0.0 { 0.5 * weight * directions.cc / bending } else { f64::INFINITY };
     // The search for the boundary starts where it was in the last step.
-    let (mut low, mut high, mut theta) = (0.0, 1.0, *guess);
+    let (mut low, mut high, mut theta) = (0.0, 1f64.min(turn), guess.min(turn));
     for _ in 0..8 {
         if program.factor(&point(theta)).is_some() {
             low = theta;

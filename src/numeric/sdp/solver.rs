@@ -130,21 +130,23 @@ fn run(
         });
     }
     let (mut best, mut failure) = (None::<SdpBound>, "no feasible multipliers to start from");
+    let exact = Program::new(&reduced, objective);
     for width in WIDTHS {
         let wider = widened(&reduced, width);
         if width > 0.0 && wider.is_none() {
             continue;
         }
-        let program = Program::new(wider.as_ref().unwrap_or(&reduced), objective);
-        let Some(mut path) = solver(&program) else {
+        let of_wider = wider.as_ref().map(|wider| Program::new(wider, objective));
+        let program = of_wider.as_ref().unwrap_or(&exact);
+        let Some(mut path) = solver(program) else {
             continue;
         };
         if !path.converged {
-            path.z = tightened(&program, &path.z);
+            path.z = tightened(program, &path.z);
         }
         failure = "no multipliers passed the verification";
         let mut done = stop();
-        if let Some(bound) = certify_path(problem, objective, &reduced, &verifier, &path) {
+        if let Some(bound) = certify_path(problem, objective, &exact, &verifier, &path) {
             done |= bound.converged;
             if best.as_ref().is_none_or(|best| bound.upper < best.upper) {
                 best = Some(bound);
@@ -209,14 +211,23 @@ fn tightened(program: &Program<'_>, z: &[f64]) -> Vec<f64> {
 fn certify_path(
     problem: &Problem,
     objective: Objective,
-    reduced: &Reduced,
+    program: &Program<'_>,
     verifier: &Verifier<'_>,
     path: &Path,
 ) -> Option<SdpBound> {
-    let mut weight = 0.0;
-    while weight <= 1.0 {
+    let reduced = program.reduced;
+    let mixed = |weight: f64| -> Vec<f64> {
         let mix = |(&a, &b): (&f64, &f64)| a + weight * (b - a);
-        let z: Vec<f64> = path.z.iter().zip(&path.inner).map(mix).collect();
+        path.z.iter().zip(&path.inner).map(mix).collect()
+    };
+    // A verification costs far more than a factorisation, which tells where it is worth while to begin.
+    let weights = || {
+        std::iter::successors(Some(0.0), |&w| Some(if w == 0.0 { 1e-12 } else { 4.0 * w }))
+            .take_while(|&w| w <= 1.0)
+    };
+    let begin = weights().find(|&w| program.has_room(&mixed(w))).unwrap_or(0.0);
+    for weight in weights().skip_while(|&w| w < begin) {
+        let z = mixed(weight);
         let multipliers = expand(problem, objective, reduced, &z);
         let valid = z.iter().all(|x| x.is_finite() && *x >= 0.0);
         if let Some(upper) = valid.then(|| verifier.verify(&multipliers)).flatten() {
@@ -233,7 +244,6 @@ fn certify_path(
                 converged: path.converged && weight <= CLOSE,
             });
         }
-        weight = if weight == 0.0 { 1e-12 } else { weight * 4.0 };
     }
     None
 }
