@@ -34,11 +34,12 @@ l1, l2, linf; networks without max-pooling whose maps fit into dense matrices.
 K <= Ksdp <= K1 in every norm, Ksdp <= K5 in l1 and linf.
 
 # Cost
-A barrier method: a few tens of Newton steps of O((N + m)^3) for N neurons (in l1 and linf m inputs, in
-l2 m = 0). With one problem per row, those are skipped whose K5 is below the largest bound found, and the
-others end below it. In the default set where 6 (N/1000)^3 + 2 ((N+m)/1000)^3 seconds, and a twentieth of
-it for every further row, are at most 5 (measured on two cores). Beyond 2000 neurons a closed-form
-member of the same family is used and said aloud.
+A barrier method: some tens of Newton steps. One takes (N + m)^3/3 operations for the Newton system of N
+neurons and, in l1 and linf, m inputs (outputs in l1), and N (4 sum w_r^2 + 8 sum w_r w_{r+1}) for all
+else, as layers of width w_r are coupled with their neighbours only. With one problem per row, those are
+skipped whose K5 is below the largest bound found, and the others end below it. In the default set where
+that is estimated at 5 seconds or less (on two cores). From an hour on a closed-form member of the same
+family is used and said aloud.
 
 # Rounding
 The solver is not trusted. Its multipliers are checked by a verified factorisation: the matrix of the
@@ -49,8 +50,8 @@ costs about as much of the bound, which in l2 can then be above K1.
 --certificate writes the multipliers, `lipbound verify` checks them again without the solver.
 " }
 
-/// Beyond this number of neurons the multipliers come from a closed form.
-const LARGEST: usize = 2000;
+/// Beyond this estimate of the time, in seconds, the multipliers come from a closed form.
+const LONGEST: f64 = 3600.0;
 
 /// Rows that are solved side by side, after the first one, which is alone because the others stop at
 /// its bound; fixed, so that the result does not depend on the threads.
@@ -122,7 +123,8 @@ impl Bound for KSdp {
         let side_by_side = rows.min(WAVE).min(rayon::current_num_threads()).max(1) as f64;
         let head = if norm == Norm::L2 { outputs.min(inputs) } else { 1 };
         let (n, m) = ((neurons + head) as f64, others as f64);
-        let newton = if chain.neurons() > LARGEST { 0.0 } else { 3.0 * (n + m) * (n + m) };
+        let closed = seconds(problem, norm) > LONGEST;
+        let newton = if closed { 0.0 } else { 3.0 * (n + m) * (n + m) };
         let each = 8.0 * (12.0 * n * n + newton + 4.0 * n * m);
         let products = if norm == Norm::L2 { 0.0 } else { memory::products(problem) };
         (3.0 + side_by_side) * weights + side_by_side * each + products
@@ -149,9 +151,8 @@ impl Bound for KSdp {
     }
 }
 
-/// A rough time, from measurements on two cores: about 6 seconds for the matrix and its inverse at
-/// 1,000 neurons, 2 for the Newton system at 1,000 unknowns. Of many rows most are skipped or end after
-/// a few steps: on average a tenth of the first one, two at a time.
+/// A rough time in seconds, from measurements on two cores: 60 Newton steps at 50 billion operations a second. Of many
+/// rows some take as long as the first one, two at a time; most are skipped or end after a few steps.
 #[expect(clippy::float_arithmetic, reason = "an estimate of time")]
 fn seconds(problem: &Problem, norm: Norm) -> f64 {
     let chain = problem.chain();
@@ -161,10 +162,15 @@ fn seconds(problem: &Problem, norm: Norm) -> f64 {
         Norm::Linf => (outputs, inputs),
         Norm::L1 => (inputs, outputs),
     };
-    let neurons = chain.neurons() as f64 / 1000.0;
-    let unknowns = neurons + others as f64 / 1000.0;
-    let first = 6.0 * neurons.powi(3) + 2.0 * unknowns.powi(3) + 0.001;
-    first * (1.0 + 0.05 * rows.saturating_sub(1) as f64)
+    let widths: Vec<f64> = chain.slopes().iter().map(|s| s.inputs() as f64).collect();
+    let neurons: f64 = widths.iter().sum();
+    let squares: f64 = widths.iter().map(|w| w * w).sum();
+    let neighbours: f64 = widths.windows(2).map(|w| w[0] * w[1]).sum();
+    let step =
+        (neurons + others as f64).powi(3) / 3.0 + neurons * (4.0 * squares + 8.0 * neighbours);
+    let alike = 0.5 * rows.saturating_sub(1).min(15) as f64;
+    let others = 0.05 * rows.saturating_sub(16) as f64;
+    (60.0 / 50e9 * step + 0.001) * (1.0 + alike + others)
 }
 
 /// Checks a proof without the solver.
@@ -210,6 +216,8 @@ struct Task<'a> {
     chain: sdp::Problem,
     /// What the radii of merged maps can add to the norm.
     perturbation: f64,
+    /// Whether the multipliers come from a closed form.
+    closed: bool,
 }
 
 struct Solution {
@@ -226,7 +234,8 @@ impl<'a> Task<'a> {
             sdp::Problem::new(weights, slopes).map_err(|error| Refusal(error.to_string()))?;
         let chain = if norm == Norm::L1 { built.transposed() } else { built };
         let perturbation = perturbation_up(problem.chain(), norm).radius;
-        Ok(Task { problem, norm, chain, perturbation })
+        let closed = seconds(problem, norm) > LONGEST;
+        Ok(Task { problem, norm, chain, perturbation, closed })
     }
 
     fn stopped(&self) -> bool {
@@ -234,7 +243,7 @@ impl<'a> Task<'a> {
     }
 
     fn solve(&self, objective: Objective, enough: f64) -> Result<sdp::SdpBound, Refusal> {
-        let solved = if self.problem.chain().neurons() > LARGEST {
+        let solved = if self.closed {
             sdp::fast_bound(&self.chain, objective)
         } else {
             sdp::bound_until(&self.chain, objective, enough, &|| self.stopped())
@@ -243,10 +252,10 @@ impl<'a> Task<'a> {
     }
 
     fn note(&self) -> Option<String> {
-        let neurons = self.problem.chain().neurons();
-        if neurons > LARGEST {
+        if self.closed {
+            let hours = seconds(self.problem, self.norm) / 3600.0;
             return Some(format!(
-                "Ksdp: closed-form multipliers, as the network has {neurons} neurons (more than {LARGEST})"
+                "Ksdp: closed-form multipliers, as the best ones would take about {hours:.0} h"
             ));
         }
         self.stopped().then(|| "Ksdp: stopped before it had converged".to_owned())
