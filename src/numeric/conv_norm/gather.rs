@@ -94,6 +94,21 @@ impl Side {
 }
 
 impl Convolution {
+    /// The vertical and the horizontal axis.
+    pub fn axes(&self) -> &[ConvAxis; 2] {
+        &self.axes
+    }
+
+    /// The number of taps of an input channel.
+    pub fn taps(&self) -> usize {
+        self.axes[0].taps * self.axes[1].taps
+    }
+
+    /// The number of bytes of the kernel.
+    pub fn kernel_bytes(&self) -> usize {
+        8 * self.kernel.len()
+    }
+
     /// The rows and columns of the matrix, or of its transpose.
     pub fn matrix_shape(&self, transposed: bool) -> (usize, usize) {
         let (rows, columns) = self.shape();
