@@ -44,7 +44,8 @@ absolute slopes m_e. The stages depend on the shapes of the layers alone.
 # Rounding
 The error of each computed product is bounded by gamma times the product of the absolute values, which
 is applied to the vectors along with it: one matrix-vector product more per layer. Everything is
-rounded up, also where products end early. The excess over the exact K5 is about l^2 n 1e-16 relative for layers of width n.
+rounded up, also where products end early. The excess over the exact value is about l^2 n 1e-16 relative for
+layers of width n.
 " }
 
 impl Bound for K5 {
