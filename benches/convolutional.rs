@@ -1,7 +1,8 @@
 //! Large convolutional networks with random weights: value, time and memory of the bounds.
 //!
 //! `cargo bench --bench convolutional -- vgg16 k3 l1` takes those whose names contain one of the words, of
-//! networks, of bounds and of norms.
+//! networks, of bounds and of norms. LIPBOUND_PRODUCT_WORK is the number of multiplications from which on products
+//! end early (`inf`: never).
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
 mod support;
@@ -42,11 +43,17 @@ fn main() {
 
 fn row(name: &str, id: &str, norm: Norm, problem: &Problem) {
     // Nothing that an earlier bound has left is used.
-    let problem = Problem::new(problem.network().clone(), Options::default());
+    let work = std::env::var("LIPBOUND_PRODUCT_WORK").ok().and_then(|w| w.parse().ok());
+    let default = Options::default();
+    let options = Options { product_work: work.unwrap_or(default.product_work), ..default };
+    let problem = Problem::new(problem.network().clone(), options);
     let bound = find(id).expect("a bound");
     let ((result, time), bytes) = memory::peak(|| timed(|| bound.compute(&problem, norm)));
     let value = match result {
-        Ok(certificate) => format!("{:.4e}", certificate.upper),
+        Ok(certificate) => {
+            let note = certificate.note.map_or(String::new(), |note| format!(" ({note})"));
+            format!("{:.4e}{note}", certificate.upper)
+        }
         Err(refusal) => refusal.to_string(),
     };
     let seconds = time.as_secs_f64();

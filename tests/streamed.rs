@@ -54,6 +54,37 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(support::cases(60))]
+
+    #[test]
+    fn early_ends_lie_between_the_exact_bounds(
+        inputs in 1usize..4, first in 1usize..5, second in 1usize..5, third in 1usize..5,
+        outputs in 1usize..4, seed in 0u64..10_000, slope in -0.5f64..0.9, work in 0.0f64..200.0,
+    ) {
+        for activation in [Activation::Relu, Activation::LeakyRelu { negative_slope: slope }] {
+            let widths = [inputs, first, second, third, outputs];
+            let network = random_network(&widths, &activation, seed);
+            let options = |product_work| Options { memory_limit: 0, product_work, ..Options::default() };
+            let lowered = network.lower().expect("affine stages");
+            let oracle = Oracle::new(&lowered.chain);
+            for (id, norm) in STREAMED {
+                let above = if id == "k1" { "k_star" } else { "k3" };
+                let value = |id: &str| oracle.bound(id, norm).expect("a definition");
+                let of = |work: f64| upper(&Problem::new(lowered.clone(), options(work)), id, norm);
+                let (some, none) = (of(work), of(0.0));
+                for found in [some, none] {
+                    prop_assert!(Dyadic::of(found) >= value(id).lower, "{id} {norm} {found}");
+                    let low = Dyadic::of(found * (1.0 - 1e-12));
+                    prop_assert!(low <= value(above).upper, "{id} {norm} {found}");
+                }
+                // With no product but the maps themselves nothing of their signs is left.
+                prop_assert!(Dyadic::of(none) >= value(above).lower, "{id} {norm} {none}");
+            }
+        }
+    }
+}
+
 /// Trained networks with convolutions, strides and max-poolings.
 #[test]
 fn the_same_as_with_products_that_are_kept() {

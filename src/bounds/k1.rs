@@ -1,6 +1,7 @@
 //! K1: the bound of Combettes and Pesquet.
 
 use super::products::ProductNorms;
+use super::streamed::Wanted;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::LinearMap;
 use crate::numeric::Norm;
@@ -23,12 +24,12 @@ l2; Pintore and Despres, arXiv 2410.21053, use it in every norm).
 l1, l2, linf; every network (a max-pooling is always cut).
 
 # Order
-K4 <= K1 (l1, linf), Ksdp <= K1 <= K*.
+K4 <= K1 (l1, linf), Ksdp <= K1 <= K*. Where products end early, the value lies between K1 and K*.
 
 # Cost
 Not 2^l: with c_0 = 1 and c_t = sum over s < t of ||W_(t,s)|| c_s, K1 = 2^-l c_{l+1}: l(l+1)/2 matrix
 products (shared with K5) and as many norms. In l1 and linf, products that would take more than 2 GiB are
-not kept.
+not kept; where forming them would take more than some minutes, they end early, as in K5.
 
 # Rounding
 Each norm includes the rounding error of its product, bounded a priori; the recursion is rounded up.
@@ -66,24 +67,30 @@ impl Bound for K1 {
             Norm::L2 => products_norm(maps, norm),
             Norm::L1 | Norm::Linf => memory::dense_norm(rows, columns, norm),
         };
-        memory::products_or_rows(problem, norm == Norm::L2) + norms.max(of_product)
+        memory::products_or_rows(problem, norm == Norm::L2, Wanted::All) + norms.max(of_product)
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         let chain = problem.chain();
-        let norms = if norm == Norm::L2 || problem.keeps_products() {
-            ProductNorms::new(chain, problem.products()?, norm)
+        let (norms, note) = if norm == Norm::L2 || problem.keeps_products() {
+            (ProductNorms::new(chain, problem.products()?, norm), None)
         } else {
-            ProductNorms::streamed(chain, &problem.streamed("K1"), norm)?
+            let products = problem.streamed("K1", Wanted::All);
+            (ProductNorms::streamed(chain, &products, norm)?, products.remark("K*"))
         };
-        // cut[s] = c_s times the norm of the radius of the slopes after it.
-        let mut cut = vec![1.0];
+        // cut[s] = c_s times the norm of the radius of the slopes after it, whole[s] times that of the slopes.
+        let (mut cut, mut whole) = (vec![1.0], vec![1.0]);
         for t in 1..=chain.depth() + 1 {
-            let c = (0..t).fold(0.0, |sum, s| add_up(sum, mul_up(norms.get(t, s), cut[s])));
-            let radius = chain.slopes().get(t - 1).map_or(1.0, |s| s.norms_up(norm).radius);
-            cut.push(mul_up(radius, c));
+            let end = norms.end(t);
+            let factor = |s: usize| if s > 0 && s == end { whole[s] } else { cut[s] };
+            let c = (end..t).fold(0.0, |sum, s| add_up(sum, mul_up(norms.get(t, s), factor(s))));
+            let slopes = chain.slopes().get(t - 1).map(|s| s.norms_up(norm));
+            cut.push(mul_up(slopes.map_or(1.0, |s| s.radius), c));
+            whole.push(mul_up(slopes.map_or(1.0, |s| s.magnitude), c));
         }
-        Ok(Certificate::upper_bound(self.id(), norm, problem.scaled_up(cut[chain.depth() + 1])))
+        let found =
+            Certificate::upper_bound(self.id(), norm, problem.scaled_up(cut[chain.depth() + 1]));
+        Ok(Certificate { note, ..found })
     }
 }
 

@@ -1,14 +1,17 @@
 //! K5: the norm of the sum over all cuts.
 
+use std::collections::BTreeMap;
+
 use ndarray::{Array2, ArrayView2, Axis};
 
 use super::pool_hull;
 use super::problem::Oriented;
-use super::products::{Apply, add_block_up};
+use super::products::{Apply, ProductError, add_block_up};
+use super::streamed::Wanted;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::{Chain, LinearMap};
 use crate::numeric::Norm;
-use crate::numeric::rounding::{add_up, mul_up};
+use crate::numeric::rounding::{add_up, max_up, mul_up};
 
 documented_bound! { K5, "\
 The norm of the sum over all ways to cut the network (K4 with the norm outside of the sum).
@@ -27,17 +30,22 @@ l1, l2, linf; every network. A max-pooling is always cut: its radius is the maxi
 the columns are followed one by one, and a window becomes the hull of its entries, which is tighter.
 
 # Order
-K <= Ksdp <= K5 <= K4 (l1, linf); K <= K5 <= K4 in l2.
+K <= Ksdp <= K5 <= K4 (l1, linf); K <= K5 <= K4 in l2. Where products end early (see Cost), the value lies
+between K5 and K3.
 
 # Cost
 With v_0 = 1 and v_t = sum over s < t of |W_(t,s)| rho_s v_s, K5 = max v_{l+1} in linf; l1 by the
 transpose: l(l+1)/2 matrix products, shared with K1, and as many matrix-vector products. Products that
-would take more than 2 GiB are not kept: blocks of their rows go down through the layers instead.
+would take more than 2 GiB are not kept: blocks of their rows go down through the layers instead. Where that
+would take more than some minutes (5e12 multiplications), products end early, and a note says so: with a
+stage e for each t, v_t = sum over e < s < t of |W_(t,s)| rho_s v_s, plus |W_(t,e)| m_e v_e with the largest
+absolute slopes m_e. The stages depend on the shapes of the layers alone.
 
 # Rounding
 The error of each computed product is bounded by gamma times the product of the absolute values, which
 is applied to the vectors along with it: one matrix-vector product more per layer. Everything is
-rounded up. The excess over the exact K5 is about l^2 n 1e-16 relative for layers of width n.
+rounded up, also where products end early. The excess over the exact value is about l^2 n 1e-16 relative for
+layers of width n.
 " }
 
 impl Bound for K5 {
@@ -73,18 +81,22 @@ impl Bound for K5 {
         // The products; blocks of columns for each cut and for the errors.
         let oriented = problem.oriented(norm);
         let pushed = memory::pushed(&oriented, norm, memory::columns(&oriented, norm), 3.0);
-        memory::products_or_rows(problem, norm == Norm::L1 && oriented.chain.has_pool()) + pushed
+        let must = norm == Norm::L1 && oriented.chain.has_pool();
+        memory::products_or_rows(problem, must, Wanted::Branching) + pushed
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         let oriented = problem.oriented(norm);
-        let mantissa = mantissa_up(&oriented, norm)?;
-        Ok(Certificate::upper_bound(self.id(), norm, problem.scaled_up(mantissa)))
+        let (mantissa, remark) = mantissa_up(&oriented, norm)?;
+        let found = Certificate::upper_bound(self.id(), norm, problem.scaled_up(mantissa));
+        Ok(Certificate { note: remark, ..found })
     }
 }
 
-fn mantissa_up(oriented: &Oriented<'_>, norm: Norm) -> Result<f64, Refusal> {
+/// The bound without the powers of two of the maps, and what is to be said of it.
+fn mantissa_up(oriented: &Oriented<'_>, norm: Norm) -> Result<(f64, Option<String>), Refusal> {
     let chain = oriented.chain;
+    let mut remark = None;
     let hulls = norm == Norm::L1 && chain.has_pool();
     let block = if hulls {
         let products = oriented.products()?;
@@ -93,27 +105,48 @@ fn mantissa_up(oriented: &Oriented<'_>, norm: Norm) -> Result<f64, Refusal> {
         let products = oriented.products()?;
         oriented.pushed(norm, |start| apply_up(chain, products, start))
     } else {
-        let products = oriented.streamed("K5");
-        let block = oriented.pushed(norm, |start| apply_up(chain, &products, start));
+        let products = oriented.streamed("K5", Wanted::Branching);
+        let block = oriented.pushed(norm, |start| match oriented.is_transposed() {
+            true => products.transposed_apply_up(chain, start),
+            false => apply_up(chain, &products, start),
+        });
         products.finished()?;
+        remark = products.remark("K3");
         block
     };
-    Ok(oriented.norm_up(norm, block.view()))
+    Ok((oriented.norm_up(norm, block.view()), remark))
 }
 
 /// An upper bound of `M start` for a block of nonnegative columns, without the powers of two of the
-/// maps; `M` is the matrix of the definition of K5.
+/// maps; `M` is the matrix of the definition of K5, with larger entries where products end early.
 pub fn apply_up(chain: &Chain, products: &impl Apply, start: Array2<f64>) -> Array2<f64> {
+    let last = chain.depth() + 1;
+    let is_end = |s: usize| (s + 1..=last).any(|t| products.end(t) == s);
     let mut cuts: Vec<Cut> = vec![(0, start)];
+    // Of the stages at which products end, all that comes times the largest slopes.
+    let mut ends: BTreeMap<usize, Array2<f64>> = BTreeMap::new();
     let mut errors = Errors::default();
     let mut v = cuts[0].1.clone();
-    for t in 1..=chain.depth() + 1 {
-        if t > 1 {
-            cuts.push((t - 1, chain.slopes()[t - 2].radius_up(v.view())));
+    for t in 1..=last {
+        if let Some(s) = t.checked_sub(1).filter(|&s| s > 0) {
+            let slopes = &chain.slopes()[s - 1];
+            cuts.push((s, slopes.radius_up(v.view())));
+            if is_end(s) {
+                ends.insert(s, slopes.magnitude_up(v.view()));
+                errors.cover(&v);
+            }
         }
         errors.extend(chain, t, cuts[t - 1].1.view());
-        v = errors.total_up(products, t, &cuts);
-        products.add_up(t, &cuts, &mut v);
+        let end = products.end(t);
+        let mut swap = |cuts: &mut Vec<Cut>| {
+            if let Some(all) = ends.get_mut(&end) {
+                std::mem::swap(&mut cuts[end].1, all);
+            }
+        };
+        swap(&mut cuts);
+        v = errors.total_up(products, t, &cuts[end..]);
+        products.add_up(t, &cuts[end..], &mut v);
+        swap(&mut cuts);
     }
     v
 }
@@ -153,6 +186,14 @@ impl Errors {
         (of(&self.absolute_product), of(&self.radius_product))
     }
 
+    /// Makes `a_t` at least `v`, for products that end at `t`. Then, from there on, `a` also covers the products of
+    /// the absolute values of the maps above with `M_t v`, as `M_t <= |C_t| + R_t`.
+    fn cover(&mut self, v: &Array2<f64>) {
+        if let Some(a) = &mut self.absolute_product {
+            a.zip_mut_with(v, |a, &v| *a = max_up(*a, v));
+        }
+    }
+
     /// Goes through a map: `a = M entering` and `b = M carried + radius entering`.
     pub(super) fn pass(
         &mut self,
@@ -175,8 +216,16 @@ impl Errors {
     /// `relative a_t + b_t + absolute (sum of the entries of the cut vectors)`, after
     /// [`Errors::extend`] to layer `t`.
     pub fn total_up(&self, products: &impl Apply, t: usize, cuts: &[Cut]) -> Array2<f64> {
-        // The largest coefficient of this layer's products.
-        let relative = cuts.iter().map(|(s, _)| products.error(t, *s).relative).fold(0.0, f64::max);
+        self.of_products_up(cuts.iter().map(|(s, x)| (products.error(t, *s), x)))
+    }
+
+    /// The same for products with these errors and the vectors that they are applied to.
+    pub(super) fn of_products_up<'a>(
+        &self,
+        products: impl Iterator<Item = (ProductError, &'a Array2<f64>)> + Clone,
+    ) -> Array2<f64> {
+        // The largest coefficient of these products.
+        let relative = products.clone().map(|(error, _)| error.relative).fold(0.0, f64::max);
         let mut total = match (&self.absolute_product, &self.radius_product) {
             (Some(a), b) => {
                 let mut total = a.mapv(|a| mul_up(relative, a));
@@ -187,8 +236,7 @@ impl Errors {
             }
             (None, _) => Array2::zeros((0, 0)), // there is no layer 0
         };
-        for (s, x) in cuts {
-            let absolute = products.error(t, *s).absolute;
+        for (ProductError { absolute, .. }, x) in products {
             if absolute > 0.0 {
                 for (mut column, x) in total.axis_iter_mut(Axis(1)).zip(x.axis_iter(Axis(1))) {
                     let sum = x.iter().copied().fold(0.0, add_up);
@@ -205,7 +253,6 @@ mod tests {
     use ndarray::arr2;
 
     use super::*;
-    use crate::bounds::products::ProductError;
 
     /// Products of which only the errors are known: the one from the start and one other.
     struct Known;

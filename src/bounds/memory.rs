@@ -7,6 +7,7 @@
 #![expect(clippy::float_arithmetic, reason = "estimates of memory")]
 
 use super::problem::Oriented;
+use super::streamed::Wanted;
 use super::{Bound, Problem, Refusal, streamed};
 use crate::network::{Chain, LinearMap, LoweredNetwork, Network, size};
 use crate::numeric::{Matrix, Norm};
@@ -100,7 +101,8 @@ fn lowering(network: &Network) -> f64 {
 
 /// The maps of the chain, and products that an earlier bound has made.
 fn held(problem: &Problem) -> f64 {
-    let of = |m: &LinearMap| m.matrix.bytes() + m.radius.as_ref().map_or(0, Matrix::bytes);
+    let of =
+        |m: &LinearMap| m.matrix.held_bytes() + m.radius.as_ref().map_or(0, Matrix::held_bytes);
     let maps = problem.chain().maps().iter().map(of).sum::<usize>() as f64;
     maps + if problem.has_products() { problem.products_bytes() as f64 } else { 0.0 }
 }
@@ -112,11 +114,11 @@ pub fn products(problem: &Problem) -> f64 {
 }
 
 /// The products where they are kept, or `must` be; otherwise the rows that go down together.
-pub fn products_or_rows(problem: &Problem, must: bool) -> f64 {
+pub fn products_or_rows(problem: &Problem, must: bool, rows: Wanted) -> f64 {
     if must || problem.keeps_products() {
         return products(problem);
     }
-    streamed::bytes(problem.chain())
+    streamed::bytes(problem.chain(), problem.options(), rows)
 }
 
 fn map_bytes(map: &LinearMap) -> f64 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ndarray::{Array2, s};
 
 use super::products::Products;
-use super::streamed::Streamed;
+use super::streamed::{Streamed, Wanted};
 use super::{Cost, Refusal};
 use crate::network::{Chain, LoweredNetwork};
 use crate::numeric::Norm;
@@ -22,6 +22,8 @@ pub struct Options {
     pub memory_limit: usize,
     /// The bytes that the whole process may take: a bound that is estimated to need more is refused.
     pub ceiling: usize,
+    /// The multiplications that products may take which are not kept; beyond it they end early.
+    pub product_work: f64,
     /// How many points the search of a lower bound looks at.
     pub samples: usize,
     /// The time after which each search for an exact value ends with what it has proved.
@@ -93,6 +95,7 @@ impl Default for Options {
             k4_depth_limit: 20,
             memory_limit: 8 << 30,
             ceiling: usize::MAX,
+            product_work: PRODUCT_WORK,
             samples: 2000,
             time_limit: None,
             node_limit: usize::MAX,
@@ -103,6 +106,9 @@ impl Default for Options {
         }
     }
 }
+
+/// Multiplications that take a few minutes.
+const PRODUCT_WORK: f64 = 5e12;
 
 /// The bytes that products of maps may take where there is another way: keeping them saves time where
 /// several bounds use them, but 2 GiB is what a small machine can spare.
@@ -217,9 +223,9 @@ impl Problem {
         self.products_bytes() <= memory_limit.min(LARGEST_KEPT).min(ceiling / 2)
     }
 
-    /// The products of the maps without keeping them; `bound` is what progress is told of.
-    pub fn streamed(&self, bound: &'static str) -> Streamed<'_> {
-        Streamed::new(self.chain(), &self.options, bound)
+    /// These rows of the products of the maps without keeping them; `bound` is what progress is told of.
+    pub fn streamed(&self, bound: &'static str, rows: Wanted) -> Streamed<'_> {
+        Streamed::new(self.chain(), &self.options, bound, rows)
     }
 
     /// Whether work on `entries` stored entries of matrices takes seconds at most in `norm`, where each
@@ -264,9 +270,14 @@ impl Oriented<'_> {
         self.problem.keeps_products()
     }
 
-    /// As [`Problem::streamed`], in this orientation.
-    pub fn streamed(&self, bound: &'static str) -> Streamed<'_> {
-        Streamed::new(self.chain, &self.problem.options, bound)
+    /// As [`Problem::streamed`]: the products of the chain of the network, in either orientation.
+    pub fn streamed(&self, bound: &'static str, rows: Wanted) -> Streamed<'_> {
+        self.problem.streamed(bound, rows)
+    }
+
+    /// Whether the chain is the transpose of that of the network.
+    pub fn is_transposed(&self) -> bool {
+        self.is_transposed
     }
 
     /// The block of columns with which the chain is entered: a column of ones where `norm` is the

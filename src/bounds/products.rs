@@ -21,6 +21,7 @@ use super::Refusal;
 use super::perturbation::absolute_norm_up;
 use super::streamed::Streamed;
 use crate::network::{Chain, LinearMap, Slopes};
+use crate::numeric::conv_norm::fields::ConvolutionMatrix;
 use crate::numeric::product::DotError;
 use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
 use crate::numeric::{Matrix, Norm};
@@ -59,6 +60,11 @@ impl ProductError {
 pub trait Apply {
     /// The error of the product `(t, s)`.
     fn error(&self, t: usize, s: usize) -> ProductError;
+
+    /// The stage at which the products `(t, s)` end, those with `s` below it being left out; 0 where none are.
+    fn end(&self, _: usize) -> usize {
+        0
+    }
 
     /// Adds upper bounds of `|P_(t,s)| x` to `total` for all pairs `(s, x)` in `cuts`; `x` is nonnegative.
     fn add_up(&self, t: usize, cuts: &[(usize, Array2<f64>)], total: &mut Array2<f64>);
@@ -114,6 +120,7 @@ impl Products {
     /// product.
     pub fn bytes(chain: &Chain) -> usize {
         let maps = chain.maps();
+        let large: Vec<_> = maps.iter().map(|map| map.matrix.as_large_convolution()).collect();
         let mut total = 0usize;
         for t in 1..=maps.len() {
             let map = &maps[t - 1];
@@ -121,7 +128,7 @@ impl Products {
             let samples = map.rows().min(SAMPLED_ROWS);
             let mut entries = vec![0usize; t];
             for k in 0..samples {
-                count_row(chain, t, k * map.rows() / samples, &mut entries);
+                count_row(chain, &large, t, k * map.rows() / samples, &mut entries);
             }
             for (s, &count) in entries[..t - 1].iter().enumerate() {
                 let dense = map.rows().saturating_mul(maps[s].columns());
@@ -139,20 +146,31 @@ impl Products {
 /// Rows of each product whose structure [`Products::bytes`] looks at.
 const SAMPLED_ROWS: usize = 32;
 
-/// Adds the numbers of nonzero entries of a row of each product `(t, s)`, going down from layer `t`.
-fn count_row(chain: &Chain, t: usize, row: usize, entries: &mut [usize]) {
+/// Adds the numbers of nonzero entries of a row of each product `(t, s)`, going down from layer `t`; of large
+/// convolutions, which are given, as if all channels met.
+fn count_row(
+    chain: &Chain,
+    large: &[Option<ConvolutionMatrix>],
+    t: usize,
+    row: usize,
+    entries: &mut [usize],
+) {
     let maps = chain.maps();
     let mut support = vec![row];
     for s in (0..t).rev() {
         let columns = maps[s].columns();
         let mut reached = vec![false; columns];
-        for &i in &support {
-            let Some(row) = maps[s].matrix.row_support(i) else {
-                // Everything below a dense map is reached.
-                (0..=s).for_each(|s| entries[s] += maps[s].columns());
-                return;
-            };
-            row.into_iter().for_each(|j| reached[j] = true);
+        if let Some(convolution) = &large[s] {
+            convolution.reach(&support, &mut reached);
+        } else {
+            for &i in &support {
+                let Some(row) = maps[s].matrix.row_support(i) else {
+                    // Everything below a dense map is reached.
+                    (0..=s).for_each(|s| entries[s] += maps[s].columns());
+                    return;
+                };
+                row.into_iter().for_each(|j| reached[j] = true);
+            }
         }
         support = (0..columns).filter(|&j| reached[j]).collect();
         entries[s] += support.len();
@@ -234,6 +252,8 @@ impl ProductError {
 #[derive(Debug, Clone)]
 pub struct ProductNorms {
     rows: Vec<Vec<f64>>,
+    /// As [`Apply::end`].
+    ends: Vec<usize>,
 }
 
 impl ProductNorms {
@@ -249,8 +269,9 @@ impl ProductNorms {
             };
             bounded.norm_up(t, s, norm, *error)
         };
-        let rows = (1..=chain.depth() + 1).map(|t| (0..t).map(|s| of(t, s)).collect()).collect();
-        ProductNorms { rows }
+        let ends = 1..=chain.depth() + 1;
+        let rows = ends.clone().map(|t| (0..t).map(|s| of(t, s)).collect()).collect();
+        ProductNorms { rows, ends: ends.map(|_| 0).collect() }
     }
 
     /// The norms of all products without keeping any, for l1 and linf.
@@ -263,8 +284,14 @@ impl ProductNorms {
             let norms = products.norms_up(t, norm)?.into_iter().enumerate();
             Ok(norms.map(|(s, n)| bounded.norm_up(t, s, n, products.error(t, s))).collect())
         };
-        let rows: Result<_, Refusal> = (1..=chain.depth() + 1).map(row).collect();
-        Ok(ProductNorms { rows: rows? })
+        let ends = 1..=chain.depth() + 1;
+        let rows: Result<_, Refusal> = ends.clone().map(row).collect();
+        Ok(ProductNorms { rows: rows?, ends: ends.map(|t| products.end(t)).collect() })
+    }
+
+    /// The stage at which the products `(t, s)` end, see [`Apply::end`].
+    pub fn end(&self, t: usize) -> usize {
+        self.ends[t - 1]
     }
 
     /// A bound of the norm of `W~_(t,s)`.

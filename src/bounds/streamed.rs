@@ -3,13 +3,16 @@
 //! Rows of `W~_(t,s)` are `x^T W~_(t,s)` for unit vectors `x`: starting with rows of `W_{t-1}`, a block of
 //! them goes down through the transposed layers, `x <- W_{s-1}^T C_s x`, and passes by every `(t, s)` on
 //! its way. The work is that of forming the products; what is kept is one block. Below a nonlinearity
-//! without a centre (max-pooling) products are zero, so the block ends there.
+//! without a centre (max-pooling) products are zero, so the block ends there; where the work would be too
+//! much, it ends earlier ([`Spans`]).
 //!
 //! Where all layers on the way are convolutions and the centres are the same at all places of a channel, the
 //! rows of most places are shifts of each other ([`Fields`]): then those of one place of each class go down,
 //! with the columns in their receptive fields alone.
 
 mod block;
+mod spans;
+mod transposed;
 
 use ndarray::Array2;
 
@@ -17,79 +20,41 @@ use super::products::{Apply, ProductError};
 use super::remaining::Counted;
 use super::{Options, Refusal};
 use crate::network::Chain;
-use crate::numeric::conv_norm::fields::{ConvolutionMatrix, Fields, TransposedKernel};
-use crate::numeric::conv_norm::of_channels;
+use crate::numeric::conv_norm::fields::{ConvolutionMatrix, TransposedKernel};
 use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
 use crate::numeric::{Matrix, Norm};
 use block::{Block, GATHERED_ENTRIES, Rows};
+pub use spans::Wanted;
+use spans::{Shared, Spans, convolutions};
 
 /// Entries of a block of rows that go down together: 64 MiB, or a few rows of a wide layer.
 const BLOCK_ENTRIES: usize = 1 << 23;
 
 /// How many rows of layer `t` go down together.
-fn block_rows(chain: &Chain, t: usize) -> usize {
-    (BLOCK_ENTRIES / widest(chain, t).max(1)).max(16)
-}
-
-/// The stages from which there are products with `t` as their end that are not zero, from `t - 1` on.
-fn reached(chain: &Chain, t: usize) -> impl Iterator<Item = usize> + '_ {
-    let passes = |s: &usize| chain.slopes()[*s].norms_up(Norm::Linf).centre != 0.0;
-    std::iter::once(t - 1).chain((0..t - 1).rev().take_while(passes))
+fn block_rows(chain: &Chain, spans: &Spans, t: usize) -> usize {
+    (BLOCK_ENTRIES / widest(chain, spans, t).max(1)).max(16)
 }
 
 /// The most columns of a product with `t` as its end.
-fn widest(chain: &Chain, t: usize) -> usize {
-    reached(chain, t).map(|s| chain.maps()[s].columns()).max().unwrap_or(0)
+fn widest(chain: &Chain, spans: &Spans, t: usize) -> usize {
+    spans.of(t).map(|s| chain.maps()[s].columns()).max().unwrap_or(0)
 }
 
 /// The bytes that the largest blocks take, before and behind a layer, with what a convolution gathers from
 /// them, and matrices that are written out.
 #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
-pub(super) fn bytes(chain: &Chain) -> f64 {
-    let entries = |t: usize| match Shared::new(chain, t) {
-        Some(shared) => {
-            let steps = 0..shared.maps.len();
-            let of_class = |c: &Fields| steps.clone().map(|k| c.entries(k)).max();
-            shared.classes.iter().filter_map(of_class).max().unwrap_or(0) + GATHERED_ENTRIES / 4
+pub(super) fn bytes(chain: &Chain, options: &Options, rows: Wanted) -> f64 {
+    let convolutions = convolutions(chain);
+    let spans = Spans::new(chain, &convolutions, rows, options.product_work);
+    let entries = |t: usize| match Shared::new(chain, &convolutions, spans.of(t), rows) {
+        Some(shared) => shared.classes.largest_block() + GATHERED_ENTRIES / 4,
+        None => {
+            widest(chain, &spans, t) * block_rows(chain, &spans, t).min(chain.maps()[t - 1].rows())
         }
-        None => widest(chain, t) * block_rows(chain, t).min(chain.maps()[t - 1].rows()),
     };
     let block = (1..=chain.depth() + 1).map(entries).max().unwrap_or(0);
-    let maps: usize = chain.maps().iter().map(|map| map.matrix.bytes()).sum();
-    4.0 * 8.0 * block as f64 + maps as f64
-}
-
-/// The rows of layer `t` in classes of shifts of each other.
-struct Shared {
-    classes: Vec<Fields>,
-    /// From layer `t` down.
-    maps: Vec<ConvolutionMatrix>,
-    /// Behind each step but the last, the factor of each channel.
-    factors: Vec<Vec<f64>>,
-}
-
-impl Shared {
-    /// `None` where a layer on the way is no convolution, or a centre depends on the place.
-    fn new(chain: &Chain, t: usize) -> Option<Shared> {
-        let stages: Vec<usize> = reached(chain, t).collect();
-        let mut maps: Vec<ConvolutionMatrix> = Vec::new();
-        for &s in stages.iter().rev() {
-            let matrix = &chain.maps()[s].matrix;
-            let map = match matrix.as_convolution() {
-                None if matrix.is_identity() => maps.last()?.identity(),
-                map => map?,
-            };
-            maps.push(map);
-        }
-        maps.reverse();
-        let factors: Option<Vec<_>> = (stages[1..].iter().zip(&maps))
-            .map(|(&s, above)| {
-                let centres = chain.slopes()[s].diagonal()?.centre();
-                of_channels(centres, above.columns_of_channel())
-            })
-            .collect();
-        Some(Shared { classes: Fields::classes(&maps)?, factors: factors?, maps })
-    }
+    let maps: usize = chain.maps().iter().map(|map| map.matrix.held_bytes()).sum();
+    4.0 * 8.0 * block as f64 + 2.0 * maps as f64
 }
 
 /// The products of a chain, which are formed anew each time they are used.
@@ -99,13 +64,26 @@ pub struct Streamed<'a> {
     bound: &'static str,
     /// The transposed matrices of the maps.
     transposed: Vec<Matrix>,
+    /// The maps that are convolutions.
+    convolutions: Vec<Option<ConvolutionMatrix>>,
+    /// The rows that are followed down.
+    rows: Wanted,
+    spans: Spans,
     /// Row `t - 1` holds the errors of `(t, 0) .. (t, t - 1)`.
     errors: Vec<Vec<ProductError>>,
 }
 
 impl<'a> Streamed<'a> {
-    /// The products of `chain`; the options tell when to stop and whom to tell how far the work is.
-    pub fn new(chain: &'a Chain, options: &'a Options, bound: &'static str) -> Streamed<'a> {
+    /// These rows of the products of `chain`; the options tell how much work they may take, when to stop and
+    /// whom to tell how far the work is.
+    pub fn new(
+        chain: &'a Chain,
+        options: &'a Options,
+        bound: &'static str,
+        rows: Wanted,
+    ) -> Streamed<'a> {
+        let convolutions = convolutions(chain);
+        let spans = Spans::new(chain, &convolutions, rows, options.product_work);
         let transposed: Vec<Matrix> =
             chain.maps().iter().map(|map| map.matrix.transposed().dense_if_full()).collect();
         let steps: Vec<(f64, ProductError)> =
@@ -119,7 +97,12 @@ impl<'a> Streamed<'a> {
             row
         });
         let errors = errors.collect();
-        Streamed { chain, options, bound, transposed, errors }
+        Streamed { chain, options, bound, transposed, convolutions, rows, spans, errors }
+    }
+
+    /// What is said where products end early, so that the value may go up to that of the bound named `above`.
+    pub fn remark(&self, above: &str) -> Option<String> {
+        self.spans.remark(self.bound, above)
     }
 
     /// Whether the work was done to its end.
@@ -156,7 +139,9 @@ impl<'a> Streamed<'a> {
     /// Calls `use_block(s, block)` with blocks of rows of `P_(t,s)`, for all rows and all `s` for which the
     /// product is not zero; ends early where it is told to stop.
     fn for_blocks(&self, t: usize, mut use_block: impl FnMut(usize, &Block<'_>)) {
-        match Shared::new(self.chain, t) {
+        let spans = self.spans.of(t);
+        match Shared::new(self.chain, &self.convolutions, spans, self.rows) {
+            Some(shared) if shared.classes.is_empty() => {}
             Some(shared) => self.for_classes(t, &shared, &mut use_block),
             None => self.for_rows(t, &mut use_block),
         }
@@ -164,9 +149,10 @@ impl<'a> Streamed<'a> {
 
     fn for_rows(&self, t: usize, use_block: &mut dyn FnMut(usize, &Block<'_>)) {
         let matrix = &self.chain.maps()[t - 1].matrix;
-        let order = matrix.rows_by_place();
-        let block = block_rows(self.chain, t);
-        let below: Vec<usize> = reached(self.chain, t).skip(1).collect();
+        let mut order = matrix.rows_by_place();
+        order.retain(|&row| self.rows.has(self.chain, t, row));
+        let block = block_rows(self.chain, &self.spans, t);
+        let below: Vec<usize> = self.spans.of(t).rev().skip(1).collect();
         // The memory of blocks that are done with.
         let mut spare: Vec<Vec<f64>> = Vec::new();
         let (bound, layers) = (self.bound, self.chain.depth() + 1);
@@ -198,27 +184,31 @@ impl<'a> Streamed<'a> {
         reason = "one rounding for each centre, which `step` counts"
     )]
     fn for_classes(&self, t: usize, shared: &Shared, use_block: &mut dyn FnMut(usize, &Block<'_>)) {
-        let kernels: Vec<_> = shared.maps.iter().map(TransposedKernel::new).collect();
+        // The memory of blocks that are done with.
+        let mut spare: Vec<Vec<f64>> = Vec::new();
+        let kernels: Vec<_> = shared.classes.maps().iter().map(TransposedKernel::new).collect();
         for (k, fields) in shared.classes.iter().enumerate() {
             if self.options.stop.is_set() {
                 return;
             }
             // Classes at borders take less time than others, so no time is foretold.
             self.options.progress.say(|| {
-                let (layers, done) = (self.chain.depth() + 1, 100 * k / shared.classes.len());
+                let (layers, done) = (self.chain.depth() + 1, 100 * k / shared.classes.count());
                 format!("{}: layer {t} of {layers}, {done}% of its kinds of rows", self.bound)
             });
-            let mut x = fields.first_rows(&kernels[0]);
-            use_block(t - 1, &Block { x: x.view(), rows: Rows::Fields(fields, 0) });
-            for (step, (s, factors)) in
-                reached(self.chain, t).skip(1).zip(&shared.factors).enumerate()
-            {
+            let mut x = fields.first_rows(&kernels[0], spare.pop().unwrap_or_default());
+            use_block(t - 1, &Block { x: x.view(), rows: Rows::Fields(&fields, 0) });
+            let below = self.spans.of(t).rev().skip(1);
+            for (step, (s, factors)) in below.zip(&shared.factors).enumerate() {
                 for (mut row, c) in x.outer_iter_mut().zip(factors.iter().cycle()) {
                     row.mapv_inplace(|value| c * value);
                 }
-                x = fields.step(step + 1, &kernels[step + 1], x.view());
-                use_block(s, &Block { x: x.view(), rows: Rows::Fields(fields, step + 1) });
+                let memory = spare.pop().unwrap_or_default();
+                let next = fields.step(step + 1, &kernels[step + 1], x.view(), memory);
+                spare.push(std::mem::replace(&mut x, next).into_raw_vec_and_offset().0);
+                use_block(s, &Block { x: x.view(), rows: Rows::Fields(&fields, step + 1) });
             }
+            spare.push(x.into_raw_vec_and_offset().0);
         }
     }
 }
@@ -243,6 +233,10 @@ fn step(chain: &Chain, s: usize, transposed: &Matrix) -> (f64, ProductError) {
 impl Apply for Streamed<'_> {
     fn error(&self, t: usize, s: usize) -> ProductError {
         self.errors[t - 1][s]
+    }
+
+    fn end(&self, t: usize) -> usize {
+        self.spans.early_end(t)
     }
 
     fn add_up(&self, t: usize, cuts: &[(usize, Array2<f64>)], total: &mut Array2<f64>) {
@@ -297,9 +291,10 @@ mod tests {
         let network = Network::sequential("convolutions", vec![1, 5, 6], layers).expect("shapes");
         let chain = network.lower().expect("convolutions").chain;
         let (products, options) = (Products::new(&chain), Options::default());
-        let streamed = Streamed::new(&chain, &options, "K5");
+        let streamed = Streamed::new(&chain, &options, "K5", Wanted::All);
         for t in 1..=chain.depth() + 1 {
-            assert!(Shared::new(&chain, t).is_some());
+            let (maps, spans) = (&streamed.convolutions, streamed.spans.of(t));
+            assert!(Shared::new(&chain, maps, spans, Wanted::All).is_some());
             let block = |s: usize| {
                 Array2::from_shape_fn((chain.maps()[s].columns(), 3), |(i, j)| {
                     ((i + 2 * j) % 4) as f64

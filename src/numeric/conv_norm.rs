@@ -17,6 +17,7 @@
 //!
 //! Each largest eigenvalue is verified ([`symbol`]).
 
+pub mod assembled;
 mod cells;
 pub mod fields;
 mod gather;

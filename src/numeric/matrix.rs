@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use ndarray::{ArcArray2, Array2, ArrayView2, Axis};
 
+use super::conv_norm::assembled::Assembled;
 use super::conv_norm::fields::ConvolutionMatrix;
 use super::conv_norm::{Convolution, Part};
 use super::grid::Grid;
@@ -151,6 +152,15 @@ impl Matrix {
         }
     }
 
+    /// The number of bytes that the entries take as they are held now: convolutions that are too large to be
+    /// written out take the bytes of their kernels.
+    pub fn held_bytes(&self) -> usize {
+        match &self.entries {
+            Entries::Dense(_) | Entries::Sparse(..) => self.bytes(),
+            Entries::Blocks(blocks) => blocks.held_bytes(),
+        }
+    }
+
     /// The number of stored entries (all of them for a dense matrix).
     pub fn stored_entries(&self) -> usize {
         match &self.entries {
@@ -210,12 +220,29 @@ impl Matrix {
     pub fn as_convolution(&self) -> Option<ConvolutionMatrix> {
         match &self.entries {
             Entries::Dense(_) => None,
-            Entries::Sparse(a, _) => {
+            Entries::Sparse(a, t) => {
                 let whole = |p: &&Part| p.covers(&(0..a.rows()), &(0..a.columns()));
-                self.parts.iter().find(whole).map(Part::matrix)
+                let known = self.parts.iter().find(whole).map(Part::matrix);
+                known.or_else(|| self.assembled(a, t))
             }
             Entries::Blocks(blocks) => blocks.as_convolution(),
         }
+    }
+
+    /// [`Matrix::as_convolution`] where it is too large to be written out.
+    pub fn as_large_convolution(&self) -> Option<ConvolutionMatrix> {
+        let Entries::Blocks(blocks) = &self.entries else { return None };
+        blocks.as_convolution()
+    }
+
+    /// The convolution that a part and what lies beside it make up, see [`Assembled`].
+    fn assembled(&self, a: &Csr, t: &Csr) -> Option<ConvolutionMatrix> {
+        let largest = self.parts.iter().map(Part::matrix).max_by_key(|m| m.convolution.taps())?;
+        let matrix = if largest.transposed { t } else { a };
+        let shape = (matrix.rows(), matrix.columns());
+        let mut whole = Assembled::new(shape, *largest.convolution.axes())?;
+        whole.add_sparse((0, 0), matrix)?;
+        Some(ConvolutionMatrix { convolution: whole.convolution()?, ..largest })
     }
 
     /// The entry in row `i` and column `j`.

@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use crate::bounds::products::add_block_up;
 use crate::numeric::conv_norm::fields::{Fields, Place};
 use crate::numeric::grid::Grid;
 use crate::numeric::product::abs_apply_up;
@@ -47,6 +48,29 @@ impl Block<'_> {
         }
     }
 
+    /// Adds upper bounds of the products of the transposed absolute values of the rows, and of their copies, with `w`.
+    pub fn add_transposed_products_up(&self, w: ArrayView2<'_, f64>, sums: &mut Array2<f64>) {
+        match self.rows {
+            Rows::Whole(rows) => {
+                let new = absolute_up(self.x, w.select(Axis(0), rows).view());
+                add_block_up(sums, new.view());
+            }
+            Rows::Fields(fields, step) => {
+                let each = (self.x.nrows() * w.ncols()).max(1);
+                for places in fields.places().chunks((GATHERED_ENTRIES / each).max(1)) {
+                    let new = absolute_up(self.x, gathered_rows(fields, places, w).view());
+                    for (place, new) in
+                        places.iter().zip(new.axis_chunks_iter(Axis(1), w.ncols().max(1)))
+                    {
+                        for (j, new) in fields.columns(step, place).zip(new.outer_iter()) {
+                            sums.row_mut(j).zip_mut_with(&new, |a, &b| *a = add_up(*a, b));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// Adds upper bounds of the products of the absolute values of the rows, and of their copies, with `v`.
     pub fn add_products_up(&self, v: ArrayView2<'_, f64>, total: &mut Array2<f64>) {
         let mut add = |rows: &mut dyn Iterator<Item = usize>, new: ArrayView2<'_, f64>| {
@@ -72,6 +96,19 @@ impl Block<'_> {
             }
         }
     }
+}
+
+/// The rows of `w` that are those of some places, side by side: rows of a place x (places, columns).
+fn gathered_rows(fields: &Fields, places: &[Place], w: ArrayView2<'_, f64>) -> Array2<f64> {
+    let k = w.ncols();
+    let size = places.first().map_or(0, |place| fields.rows(place).count());
+    let mut out = Array2::zeros((size, places.len() * k));
+    for (place, mut block) in places.iter().zip(out.axis_chunks_iter_mut(Axis(1), k.max(1))) {
+        for (mut row, i) in block.outer_iter_mut().zip(fields.rows(place)) {
+            row.assign(&w.row(i));
+        }
+    }
+    out
 }
 
 /// The rows of `v` in the fields of some places, side by side: elements of a field x (places, columns).

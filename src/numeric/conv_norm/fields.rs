@@ -12,6 +12,8 @@
 //! sums of products are the same for all of them, so a bound of the rounding errors of one row holds for
 //! its copies.
 
+mod kernel;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,8 +23,10 @@ use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIter
 
 use super::gather::Side;
 use super::{ConvAxis, Convolution};
-use crate::numeric::product::multiply_into;
+use crate::numeric::product::{multiply_into, zeros};
 use crate::numeric::rounding::upper;
+use kernel::Piece;
+pub use kernel::TransposedKernel;
 
 /// The matrix of a convolution, or its transpose.
 #[derive(Debug, Clone)]
@@ -41,6 +45,8 @@ pub struct Fields {
     places: Vec<Place>,
     /// The channels of the rows, and their height and width.
     rows: Side,
+    /// The channels whose rows are wanted.
+    channels: Arc<[usize]>,
 }
 
 /// The way from the field of the rows of a map, of the first place, to the field of its columns.
@@ -54,14 +60,6 @@ struct Step {
     joined: Vec<Vec<(usize, usize)>>,
 }
 
-/// The kernel of a map as [`Fields::step`] multiplies with it: for each tap the matrix of its entries, channels
-/// of the columns x channels of the rows in the same group, group below group.
-#[derive(Debug)]
-pub struct TransposedKernel {
-    taps: Vec<Array2<f64>>,
-    groups: usize,
-}
-
 /// A place with its fields.
 #[derive(Debug)]
 pub struct Place {
@@ -70,10 +68,21 @@ pub struct Place {
     corners: Vec<usize>,
 }
 
-impl Fields {
+/// The classes of places of a product of convolutions.
+#[derive(Debug)]
+pub struct Classes {
+    /// The last map of the product comes first.
+    maps: Vec<ConvolutionMatrix>,
+    vertical: Vec<Vec<AxisPlace>>,
+    horizontal: Vec<Vec<AxisPlace>>,
+    /// The channels whose rows are wanted.
+    channels: Arc<[usize]>,
+}
+
+impl Classes {
     /// The classes of places of `maps[0] maps[1] ...` (the last map of a product comes first); `None` where the
     /// shapes do not follow one another, or the rows of a place are zero.
-    pub fn classes(maps: &[ConvolutionMatrix]) -> Option<Vec<Fields>> {
+    pub fn new(maps: Vec<ConvolutionMatrix>) -> Option<Classes> {
         let fits = |pair: &[ConvolutionMatrix]| pair[0].side(true) == pair[1].side(false);
         if maps.is_empty() || !maps.windows(2).all(fits) {
             return None;
@@ -83,11 +92,75 @@ impl Fields {
             alike(&axes)
         };
         let (vertical, horizontal) = (axis(0)?, axis(1)?);
-        let pairs = vertical.iter().flat_map(|v| horizontal.iter().map(move |h| (v, h)));
-        Some(pairs.map(|(v, h)| Fields::new(maps, v, h)).collect())
+        let channels = (0..maps[0].side(false).channels).collect();
+        Some(Classes { maps, vertical, horizontal, channels })
     }
 
-    fn new(maps: &[ConvolutionMatrix], vertical: &[AxisPlace], horizontal: &[AxisPlace]) -> Fields {
+    /// The same for the rows of some channels only.
+    pub fn with_channels(self, channels: Vec<usize>) -> Classes {
+        Classes { channels: channels.into(), ..self }
+    }
+
+    /// The maps, the last one of the product first.
+    pub fn maps(&self) -> &[ConvolutionMatrix] {
+        &self.maps
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.vertical.len() * self.horizontal.len()
+    }
+
+    /// Whether no rows are wanted.
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty()
+    }
+
+    /// The classes, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = Fields> + '_ {
+        let pairs = self.vertical.iter().flat_map(|v| self.horizontal.iter().map(move |h| (v, h)));
+        pairs.map(|(v, h)| Fields::new(self, v, h))
+    }
+
+    /// The most entries of a block of rows behind a step.
+    pub fn largest_block(&self) -> usize {
+        let longest = |along: &[Vec<AxisPlace>], step: usize| {
+            along.iter().map(|class| class[0][step + 1].len()).max().unwrap_or(0)
+        };
+        let entries = |(step, map): (usize, &ConvolutionMatrix)| {
+            let field = longest(&self.vertical, step) * longest(&self.horizontal, step);
+            field * map.side(true).channels * self.channels.len()
+        };
+        self.maps.iter().enumerate().map(entries).max().unwrap_or(0)
+    }
+
+    /// The multiplications that [`Fields::step`] does for the rows of all classes.
+    #[expect(clippy::float_arithmetic, reason = "an estimate of work")]
+    pub fn work(&self) -> f64 {
+        let joined = |along: &[Vec<AxisPlace>], k: usize, step: usize| -> usize {
+            let map = &self.maps[step];
+            let axis = &map.convolution.axes[k];
+            let of = |class: &Vec<AxisPlace>| {
+                let pairs = joined(axis, map.transposed, &class[0][step], &class[0][step + 1]);
+                pairs.iter().map(Vec::len).sum::<usize>()
+            };
+            along.iter().map(of).sum()
+        };
+        let of_step = |(step, map): (usize, &ConvolutionMatrix)| {
+            // The entries of a tap, on average.
+            let entries = map.convolution.kernel.iter().filter(|&&x| x != 0.0).count();
+            let per_tap = entries as f64 / map.convolution.taps() as f64;
+            let taps = joined(&self.vertical, 0, step) * joined(&self.horizontal, 1, step);
+            taps as f64 * per_tap * self.channels.len() as f64
+        };
+        // The first step only copies entries.
+        self.maps.iter().enumerate().skip(1).map(of_step).sum()
+    }
+}
+
+impl Fields {
+    fn new(classes: &Classes, vertical: &[AxisPlace], horizontal: &[AxisPlace]) -> Fields {
+        let maps = classes.maps();
         let rows = maps[0].side(false);
         let place = |v: &AxisPlace, h: &AxisPlace| {
             let corner = |(k, map): (usize, &ConvolutionMatrix)| {
@@ -119,7 +192,7 @@ impl Fields {
             Step { columns: map.side(true), field: [along[0][1].len(), along[1][1].len()], joined }
         };
         let steps = maps.iter().enumerate().map(step).collect();
-        Fields { steps, places, rows }
+        Fields { steps, places, rows, channels: classes.channels.clone() }
     }
 
     /// The places of the class; the first one is that whose rows are computed.
@@ -127,10 +200,10 @@ impl Fields {
         &self.places
     }
 
-    /// The rows at a place: one for each channel.
-    pub fn rows(&self, place: &Place) -> impl Iterator<Item = usize> + use<> {
+    /// The rows at a place: one for each channel that is wanted.
+    pub fn rows(&self, place: &Place) -> impl Iterator<Item = usize> + '_ {
         let (index, plane) = (place.index, self.rows.height * self.rows.width);
-        (0..self.rows.channels).map(move |channel| channel * plane + index)
+        self.channels.iter().map(move |channel| channel * plane + index)
     }
 
     /// The columns of the product that ends with map `step` which lie in the field of a place: for each of its
@@ -145,40 +218,42 @@ impl Fields {
     }
 
     /// The entries of a block of rows behind a step: the columns in the field times the channels.
-    pub fn entries(&self, step: usize) -> usize {
+    #[cfg(test)]
+    fn entries(&self, step: usize) -> usize {
         let Step { columns, joined, .. } = &self.steps[step];
-        joined.len() * columns.channels * self.rows.channels
+        joined.len() * columns.channels * self.channels.len()
     }
 
     /// The rows of the last map, with this kernel, at the first place, as columns: columns in the field x
     /// channels.
-    pub fn first_rows(&self, kernel: &TransposedKernel) -> Array2<f64> {
-        self.step(0, kernel, Array2::eye(self.rows.channels).view())
+    pub fn first_rows(&self, kernel: &TransposedKernel, memory: Vec<f64>) -> Array2<f64> {
+        let mut units = Array2::zeros((self.rows.channels, self.channels.len()));
+        self.channels.iter().enumerate().for_each(|(k, &channel)| units[[channel, k]] = 1.0);
+        self.step(0, kernel, units.view(), memory)
     }
 
     /// `W^T x` for the map of a step, with this kernel, `x` being a block of rows, as columns, behind the step
-    /// before: columns in the field x channels, with rounding to nearest.
+    /// before: columns in the field x channels, with rounding to nearest. The result takes the place of what is in
+    /// `memory`.
     pub fn step(
         &self,
         step: usize,
         kernel: &TransposedKernel,
         x: ArrayView2<'_, f64>,
+        memory: Vec<f64>,
     ) -> Array2<f64> {
         let Step { columns, joined, .. } = &self.steps[step];
-        let mut y = Array2::zeros((joined.len() * columns.channels, x.ncols()));
+        let mut y = zeros((joined.len() * columns.channels, x.ncols()), memory);
         let targets = y.axis_chunks_iter_mut(Axis(0), columns.channels.max(1));
         targets.into_par_iter().zip(joined).for_each(|(mut y, joined)| {
             for &(source, tap) in joined {
-                let taps = &kernel.taps[tap];
-                let (targets, sources) = (taps.nrows() / kernel.groups, taps.ncols());
-                let first = source * sources * kernel.groups;
-                for group in 0..kernel.groups {
-                    let rows = group * targets..(group + 1) * targets;
-                    let from = first + group * sources;
+                let first = source * kernel.rows;
+                for Piece { row, column, entries } in &kernel.taps[tap] {
+                    let from = first + row;
                     multiply_into(
-                        y.slice_mut(s![rows.clone(), ..]),
-                        taps.slice(s![rows, ..]),
-                        x.slice(s![from..from + sources, ..]),
+                        y.slice_mut(s![*column..column + entries.nrows(), ..]),
+                        entries.view(),
+                        x.slice(s![from..from + entries.ncols(), ..]),
                         true,
                     );
                 }
@@ -206,6 +281,30 @@ impl ConvolutionMatrix {
         self.convolution.channel_size(self.transposed)
     }
 
+    /// Marks the columns of all channels that lie under the places of these rows.
+    pub fn reach(&self, rows: &[usize], reached: &mut [bool]) {
+        let [above, below] = [self.side(false), self.side(true)];
+        let (plane, of_channel) = (above.height * above.width, below.height * below.width);
+        let mut places = vec![false; plane];
+        rows.iter().for_each(|row| places[row % plane] = true);
+        for place in (0..plane).filter(|&place| places[place]) {
+            let [vertical, horizontal] = &self.convolution.axes;
+            for (y, _) in vertical.sources(self.transposed, place / above.width) {
+                for (x, _) in horizontal.sources(self.transposed, place % above.width) {
+                    reached[y * below.width + x] = true;
+                }
+            }
+        }
+        for channel in 1..below.channels {
+            reached.copy_within(..of_channel, channel * of_channel);
+        }
+    }
+
+    /// The transpose.
+    pub fn into_transposed(self) -> ConvolutionMatrix {
+        ConvolutionMatrix { transposed: !self.transposed, ..self }
+    }
+
     /// The identity from the left.
     pub fn identity(&self) -> ConvolutionMatrix {
         let Side { channels, height, width } = self.side(false);
@@ -220,26 +319,6 @@ impl ConvolutionMatrix {
         });
         let convolution = Convolution { kernel: Arc::new(kernel), groups: 1, axes, exponent: 0 };
         ConvolutionMatrix { convolution, transposed: false }
-    }
-}
-
-impl TransposedKernel {
-    /// That of a map.
-    pub fn new(map: &ConvolutionMatrix) -> TransposedKernel {
-        let kernel = map.convolution.scaled_kernel();
-        let groups = map.convolution.groups;
-        let (out, per_group, height, width) = kernel.dim();
-        let of_group = out / groups;
-        let tap = |k: usize| {
-            let taps = kernel.slice(s![.., .., k / width, k % width]);
-            if map.transposed {
-                return taps.to_owned(); // output channels x input channels of their group
-            }
-            Array2::from_shape_fn((per_group * groups, of_group), |(i, o)| {
-                taps[[i / per_group * of_group + o, i % per_group]]
-            })
-        };
-        TransposedKernel { taps: (0..height * width).map(tap).collect(), groups }
     }
 }
 

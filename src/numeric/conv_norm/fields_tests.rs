@@ -5,7 +5,7 @@ use ndarray::{Array2, Array4};
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 use rand::{Rng, SeedableRng};
 
-use super::{ConvolutionMatrix, Fields, TransposedKernel};
+use super::{Classes, ConvolutionMatrix, Fields, TransposedKernel};
 use crate::numeric::conv_norm::{ConvAxis, Convolution};
 
 fn axis(inputs: usize, rng: &mut impl Rng) -> ConvAxis {
@@ -59,20 +59,25 @@ proptest! {
             product = product.dot(&written(map));
             products.push(product.clone());
         }
-        let Some(classes) = Fields::classes(&maps) else {
+        let Some(classes) = Classes::new(maps.clone()) else {
             // There is a place that nothing reaches.
             let zero = |k: usize| product.row(k).iter().all(|&x| x == 0.0);
             prop_assert!((0..product.nrows()).any(zero));
             return Ok(());
         };
         let kernels: Vec<_> = maps.iter().map(TransposedKernel::new).collect();
+        let kinds: Vec<Fields> = classes.iter().collect();
+        prop_assert_eq!(kinds.len(), classes.count());
+        let largest = |fields: &Fields| (0..maps.len()).map(|k| fields.entries(k)).max();
+        prop_assert_eq!(kinds.iter().filter_map(largest).max(), Some(classes.largest_block()));
+        let classes = kinds;
         let places: usize = classes.iter().map(|c| c.places().len()).sum();
         prop_assert_eq!(places * classes[0].rows(&classes[0].places()[0]).count(), product.nrows());
         for fields in &classes {
-            let mut x = fields.first_rows(&kernels[0]);
+            let mut x = fields.first_rows(&kernels[0], Vec::new());
             for (step, product) in products.iter().enumerate() {
                 if step > 0 {
-                    x = fields.step(step, &kernels[step], x.view());
+                    x = fields.step(step, &kernels[step], x.view(), Vec::new());
                 }
                 prop_assert_eq!(x.len(), fields.entries(step));
                 for place in fields.places() {
@@ -95,7 +100,7 @@ fn one_class_for_the_interior() {
     let axis = ConvAxis { taps: 3, stride: 1, dilation: 1, padding: 1, inputs: 9, windows: 9 };
     let convolution = Convolution::new(Array4::ones((1, 1, 3, 3)), 1, [axis; 2]).expect("valid");
     let map = ConvolutionMatrix { convolution, transposed: false };
-    let classes = Fields::classes(&[map.clone(), map]).expect("no place is empty");
+    let classes = Classes::new(vec![map.clone(), map]).expect("no place is empty");
     let mut sizes: Vec<usize> = classes.iter().map(|c| c.places().len()).collect();
     sizes.sort_unstable();
     // 5 classes along an axis: 1, 1, 5, 1, 1 places.
@@ -114,7 +119,7 @@ fn channels_are_the_neighbours_of_one_plane() {
     assert_eq!((map(false).rows_of_channel(), map(false).columns_of_channel()), (20, 30));
     assert_eq!((map(true).rows_of_channel(), map(true).columns_of_channel()), (30, 20));
     // Nothing, and maps that do not follow one another, have no classes.
-    assert!(Fields::classes(&[]).is_none());
-    assert!(Fields::classes(&[map(false), map(false)]).is_none());
-    assert!(Fields::classes(&[map(false), map(true)]).is_some());
+    assert!(Classes::new(vec![]).is_none());
+    assert!(Classes::new(vec![map(false), map(false)]).is_none());
+    assert!(Classes::new(vec![map(false), map(true)]).is_some());
 }

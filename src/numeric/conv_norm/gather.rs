@@ -18,7 +18,7 @@ mod tasks;
 use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayView2, s};
-use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::{ConvAxis, Convolution};
 use crate::numeric::product::{multiply, zeros};
@@ -94,6 +94,21 @@ impl Side {
 }
 
 impl Convolution {
+    /// The vertical and the horizontal axis.
+    pub fn axes(&self) -> &[ConvAxis; 2] {
+        &self.axes
+    }
+
+    /// The number of taps of an input channel.
+    pub fn taps(&self) -> usize {
+        self.axes[0].taps * self.axes[1].taps
+    }
+
+    /// The number of bytes of the kernel.
+    pub fn kernel_bytes(&self) -> usize {
+        8 * self.kernel.len()
+    }
+
     /// The rows and columns of the matrix, or of its transpose.
     pub fn matrix_shape(&self, transposed: bool) -> (usize, usize) {
         let (rows, columns) = self.shape();
@@ -236,10 +251,14 @@ impl Convolution {
         let targets = self.side(transposed);
         let (vertical, horizontal) =
             (classes(&self.axes[0], transposed), classes(&self.axes[1], transposed));
-        for rows in self.shifts(&vertical, &horizontal) {
-            let kernel = self.kernel_of(&rows, transposed, f64::abs);
-            for (channel, row) in kernel.outer_iter().enumerate() {
-                let sum = row.iter().copied().fold(0.0, add_up);
+        let shifts: Vec<Shifts<'_>> = self.shifts(&vertical, &horizontal).collect();
+        let of_channels = |rows: &Shifts<'_>| -> Vec<f64> {
+            let kernel = self.kernel_of(rows, transposed, f64::abs);
+            kernel.outer_iter().map(|row| row.iter().copied().fold(0.0, add_up)).collect()
+        };
+        let found: Vec<Vec<f64>> = shifts.par_iter().map(of_channels).collect();
+        for (rows, found) in shifts.iter().zip(found) {
+            for (channel, sum) in found.into_iter().enumerate() {
                 for place in rows.places() {
                     sums[rows.target(targets, channel, place)] = sum;
                 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use ndarray::{Array2, ArrayView2, s};
 
 use crate::numeric::conv_norm::Convolution;
+use crate::numeric::conv_norm::assembled::Assembled;
 use crate::numeric::conv_norm::fields::ConvolutionMatrix;
 use crate::numeric::grid::Grid;
 use crate::numeric::rounding::{add_up, max_up, mul_up, sqrt_up, upper};
@@ -133,6 +134,16 @@ impl Blocks {
     /// The number of entries.
     pub fn count(&self) -> usize {
         self.blocks.iter().map(|b| b.entries.count()).sum()
+    }
+
+    /// The number of bytes that the blocks take, and the matrix where it has been written out.
+    pub fn held_bytes(&self) -> usize {
+        let of = |b: &Block| match &b.entries {
+            Entries::Convolution { convolution, .. } => convolution.kernel_bytes(),
+            Entries::Sparse(a, _) => 24 * a.entries(),
+        };
+        let written = self.written.get().map_or(0, |(a, _)| 24 * a.entries());
+        written + self.blocks.iter().map(of).sum::<usize>()
     }
 
     /// The largest number of entries in a row.
@@ -263,17 +274,41 @@ impl Blocks {
         }
     }
 
-    /// The convolution that the matrix consists of, or whose transpose it is.
+    /// The convolution whose matrix this is, or the transpose of whose matrix, where it is one: a single block, or
+    /// several that make up one ([`Assembled`]).
     pub fn as_convolution(&self) -> Option<ConvolutionMatrix> {
-        match self.blocks.as_slice() {
-            [Block { entries: Entries::Convolution { convolution, transposed }, .. }]
-                if convolution.matrix_shape(*transposed) == (self.rows, self.columns) =>
-            {
-                let convolution = convolution.clone();
-                Some(ConvolutionMatrix { convolution, transposed: *transposed })
-            }
-            _ => None,
+        if let [Block { entries: Entries::Convolution { convolution, transposed }, .. }] =
+            self.blocks.as_slice()
+            && convolution.matrix_shape(*transposed) == (self.rows, self.columns)
+        {
+            let convolution = convolution.clone();
+            return Some(ConvolutionMatrix { convolution, transposed: *transposed });
         }
+        let (convolution, transposed) = self.largest_kernel()?;
+        if transposed {
+            return self.transposed().as_convolution().map(ConvolutionMatrix::into_transposed);
+        }
+        let mut whole = Assembled::new((self.rows, self.columns), *convolution.axes())?;
+        for Block { row, column, entries } in &self.blocks {
+            match entries {
+                Entries::Convolution { transposed: true, .. } => return None,
+                Entries::Convolution { convolution, .. } => {
+                    whole.add_convolution((*row, *column), convolution)?;
+                }
+                Entries::Sparse(a, _) => whole.add_sparse((*row, *column), a)?,
+            }
+        }
+        let convolution = whole.convolution()?;
+        Some(ConvolutionMatrix { convolution, transposed: false })
+    }
+
+    /// The convolution with the most taps, and whether the block is its transpose.
+    fn largest_kernel(&self) -> Option<(&Convolution, bool)> {
+        let kernels = self.blocks.iter().filter_map(|block| match &block.entries {
+            Entries::Convolution { convolution, transposed } => Some((convolution, *transposed)),
+            Entries::Sparse(..) => None,
+        });
+        kernels.max_by_key(|(convolution, _)| convolution.taps())
     }
 
     /// `outer self`, with rounding to nearest, where `outer` only moves the rows of the blocks as they

@@ -184,11 +184,14 @@ fn blocks_are_moved_where_no_entry_is_a_sum() {
     let product = down.multiply(&blocks);
     same(&product, &down.multiply(&written));
     assert_eq!(places(&product), [((3, 0), (m, blocks.columns()))]);
-    // A matrix of one block that does not fill it is no convolution; one that does, is.
+    // A matrix of one block that does not fill it is no convolution; one that does, is, and so are two of them
+    // on top of each other.
     assert!(product.as_convolution().is_none());
     assert!(blocks.as_convolution().is_some_and(|c| !c.transposed));
     assert!(blocks.transposed().as_convolution().is_some_and(|c| c.transposed));
-    assert!(Matrix::stacked(&[&blocks, &blocks]).as_convolution().is_none());
+    let twice = Matrix::stacked(&[&blocks, &blocks]);
+    let whole = twice.as_convolution().expect("more channels").convolution;
+    assert_eq!(whole.to_sparse().to_dense(), twice.to_dense());
     assert!(written.as_convolution().is_none());
     // Rows of the block that are left out become zeros, and those of other places with it.
     let unit = |rows, entries: &[(usize, usize, f64)]| selection(rows, m, entries);
@@ -322,4 +325,37 @@ fn norms_of_blocks_are_those_of_the_matrix_of_norms() {
     let huge = Convolution::new(huge, 1, [axis(2, 3), axis(2, 4)]).expect("valid");
     let huge = Matrix::blocks(Blocks::convolution(huge));
     assert_eq!(Matrix::stacked(&[&huge, &huge]).norm_l2_up(), f64::INFINITY);
+}
+
+/// The maps of a residual block, with a stride: `x -> (C x, S x)` and `(h, p) -> C h + p`.
+#[test]
+fn the_maps_of_a_residual_block_are_convolutions() {
+    let strided = convolution([3, 2, 1, 1], [13, 1, 2, 3], 1).expect("it fits");
+    let shortcut = convolution([1, 2, 1, 0], [13, 1, 2, 3], 2).expect("it fits");
+    let second = convolution([3, 1, 1, 1], [7, 1, 3, 3], 3).expect("it fits");
+    let n = 147;
+    let half =
+        |start: usize| Matrix::sparse(Csr::from_rows(n, 2 * n, |i, push| push(start + i, 1.0)));
+    let add = Matrix::sparse(Csr::from_rows(n, 2 * n, |i, push| {
+        push(i, 1.0);
+        push(n + i, 1.0);
+    }));
+    let blocks = |c: &Convolution| Matrix::blocks(Blocks::convolution(c.clone()));
+    let written = |c: &Convolution| Matrix::convolution(c.clone());
+    for form in [&blocks as &dyn Fn(&Convolution) -> Matrix, &written] {
+        let shortcuts = [form(&shortcut), Matrix::sparse(shortcut.to_sparse())];
+        let down = shortcuts.map(|shortcut| Matrix::stacked(&[&form(&strided), &shortcut]));
+        let sum = add.multiply(&Matrix::stacked(&[&form(&second).multiply(&half(0)), &half(n)]));
+        for matrix in down.iter().chain([&sum]) {
+            for matrix in [matrix, &matrix.transposed()] {
+                let found = matrix.as_convolution().expect("a convolution");
+                let dense = found.convolution.to_sparse().to_dense();
+                let dense = if found.transposed { dense.reversed_axes() } else { dense };
+                assert_eq!(dense, matrix.to_dense());
+            }
+        }
+        // C + I on the same columns is one, too, but not by its blocks; what is no whole channel is none.
+        let odd = Matrix::sparse(Csr::from_rows(1, 338, |_, push| push(0, 1.0)));
+        assert!(Matrix::stacked(&[&form(&strided), &odd]).as_convolution().is_none());
+    }
 }
