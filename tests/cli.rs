@@ -215,6 +215,19 @@ fn depth_limits_say_what_to_do() {
 }
 
 #[test]
+fn the_work_of_products_is_a_number() {
+    // Products that fit into memory are kept, whatever their work would be otherwise.
+    let with = |work: &str| {
+        stdout(&["compute", "x2-l6.json", "--bounds", "k1,k5", "--product-work", work])
+    };
+    assert_eq!(with("0"), with("inf"));
+    for wrong in ["--product-work=-1", "--product-work=nan", "--product-work=much"] {
+        let error = failure(&["compute", "x2-l6.json", wrong]);
+        assert!(error.contains("expected a number of multiplications such as 1e13"), "{error}");
+    }
+}
+
+#[test]
 fn conversion_keeps_every_bound() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();

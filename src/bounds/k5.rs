@@ -37,9 +37,9 @@ between K5 and K3.
 With v_0 = 1 and v_t = sum over s < t of |W_(t,s)| rho_s v_s, K5 = max v_{l+1} in linf; l1 by the
 transpose: l(l+1)/2 matrix products, shared with K1, and as many matrix-vector products. Products that
 would take more than 2 GiB are not kept: blocks of their rows go down through the layers instead. Where that
-would take more than some minutes (5e12 multiplications), products end early, and a note says so: with a
-stage e for each t, v_t = sum over e < s < t of |W_(t,s)| rho_s v_s, plus |W_(t,e)| m_e v_e with the largest
-absolute slopes m_e. The stages depend on the shapes of the layers alone.
+would take more than some minutes (5e12 multiplications, --product-work), products end early, and a note
+says so: with a stage e for each t, v_t = sum over e < s < t of |W_(t,s)| rho_s v_s, plus |W_(t,e)| m_e v_e
+with the largest absolute slopes m_e. The stages depend on the shapes of the layers alone.
 
 # Rounding
 The error of each computed product is bounded by gamma times the product of the absolute values, which

@@ -253,6 +253,7 @@ impl<'a> Task<'a> {
 
     fn note(&self) -> Option<String> {
         if self.closed {
+            #[expect(clippy::float_arithmetic, reason = "a number for a message")]
             let hours = seconds(self.problem, self.norm) / 3600.0;
             return Some(format!(
                 "Ksdp: closed-form multipliers, as the best ones would take about {hours:.0} h"

@@ -171,6 +171,10 @@ pub struct Compute {
     /// The largest depth for which K4 sums over its 2^depth subsets
     #[arg(long, value_name = "LAYERS", default_value_t = 20)]
     pub k4_depth_limit: usize,
+    /// The multiplications that products of layers may take in K1 and K5 of large networks; beyond them the products
+    /// end early and the bounds are larger (`inf`: all products)
+    #[arg(long, value_name = "N", default_value = "5e12", value_parser = parse_work)]
+    pub product_work: f64,
     /// The number of threads (default: one per processor); it does not change the results
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
@@ -318,6 +322,11 @@ pub(super) fn parse_selection(text: &str) -> Result<Selection, String> {
         return Err("found no name of a bound".to_owned());
     }
     Ok(Selection::Named(known.into_iter().filter(|id| wanted.contains(id)).collect()))
+}
+
+fn parse_work(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|x: &f64| *x >= 0.0);
+    number.ok_or_else(|| "expected a number of multiplications such as 1e13, or inf".to_owned())
 }
 
 fn parse_activation(text: &str) -> Result<Activation, String> {

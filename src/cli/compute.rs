@@ -88,6 +88,7 @@ impl Session {
     fn options(&self, arguments: &Compute) -> Options {
         let options = Options {
             k4_depth_limit: arguments.k4_depth_limit,
+            product_work: arguments.product_work,
             time_limit: arguments.limits.time_limit,
             node_limit: arguments.limits.node_limit,
             timings: arguments.limits.timings,

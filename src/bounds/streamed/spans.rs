@@ -163,7 +163,7 @@ impl Spans {
         let (layers, times) = (self.ends.len(), all / done);
         (early > 0).then(|| {
             format!(
-                "the products of {early} of {layers} layers end early, as all of them would take {times:.1} times the work; the value is a bound, not below {bound} and not above {above}"
+                "the products of {early} of {layers} layers end early, as all of them would take {times:.1} times the work; the value is a bound, not below {bound} and not above {above}; --product-work raises the limit"
             )
         })
     }
