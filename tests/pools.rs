@@ -128,6 +128,18 @@ proptest! {
     }
 }
 
+/// More memory would not help: what a bound cannot do is said first.
+#[test]
+fn what_a_bound_is_not_for_comes_before_its_memory() {
+    let lowered = tiny(2, 4, 2, 1, 1, true, 1).network.lower().expect("a chain");
+    let problem = Problem::new(lowered, Options { ceiling: 0, ..Options::default() });
+    for (id, reason) in [("k_sdp", "max-pooling"), ("k5", "--memory-limit")] {
+        let bound = lipbound::bounds::find(id).expect("a bound");
+        let error = lipbound::bounds::compute(bound, &problem, Norm::Linf).expect_err("refused");
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
 /// A pooling with layers behind it: the ends of the subsets of K4, which are linear, meet beginnings that
 /// are not. Whole numbers, so that the sum of the definition is exact.
 #[test]

@@ -71,11 +71,14 @@ pub trait Bound: Sync {
     }
 }
 
-/// Computes a bound, unless it would take more memory than it may.
+/// Computes a bound, unless it is not available or would take more memory than it may.
 ///
 /// # Errors
 /// As [`Bound::compute`].
 pub fn compute(bound: &dyn Bound, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
+    if let Cost::Refused(refusal) = bound.cost(problem, norm) {
+        return Err(refusal);
+    }
     memory::check(bound, problem, norm)?;
     bound.compute(problem, norm)
 }
