@@ -276,4 +276,40 @@ mod tests {
         errors.radius_product = None;
         assert_eq!(errors.total_up(&Known, 2, &cuts[1..]), arr2(&[[2.0]]));
     }
+
+    /// A relative error of 1/8 and nothing else; what starts above stage 1 ends there.
+    struct Ending;
+
+    impl Apply for Ending {
+        fn error(&self, _: usize, _: usize) -> ProductError {
+            ProductError { relative: 0.125, absolute: 0.0 }
+        }
+
+        fn end(&self, t: usize) -> usize {
+            t / 2
+        }
+
+        fn add_up(&self, t: usize, cuts: &[(usize, Array2<f64>)], total: &mut Array2<f64>) {
+            if t == 1 {
+                add_block_up(total, arr2(&[[2.0]]).dot(&cuts[0].1).view());
+            }
+        }
+    }
+
+    #[test]
+    fn errors_of_products_that_end_early_are_those_of_all_that_comes() {
+        // Maps 2 and 3, slopes [-1/4, 3/4]: v_1 = 2 + 2/8, and the error of the second product is 1/8 of
+        // 3 (1/4 + 1/2) v_1, whose error of 1/4 is not to be lost. Up to the directed roundings.
+        let map = |x: f64| LinearMap {
+            matrix: crate::numeric::Matrix::dense(arr2(&[[x]])),
+            radius: None,
+            exponent: 0,
+        };
+        let slopes = crate::network::Diagonal::new(vec![-0.25], vec![0.75]);
+        let slopes = crate::network::Slopes::Componentwise(slopes);
+        let chain = Chain::new(vec![map(2.0), map(3.0)], vec![slopes]);
+        let found = apply_up(&chain, &Ending, arr2(&[[1.0]]))[[0, 0]];
+        let expected = 0.125 * 3.0 * 0.75 * 2.25;
+        assert!((expected..=expected * (1.0 + 1e-14)).contains(&found), "{found} {expected}");
+    }
 }

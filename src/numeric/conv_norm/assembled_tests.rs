@@ -10,10 +10,20 @@ use crate::numeric::conv_norm::{ConvAxis, Convolution};
 use crate::numeric::sparse::Csr;
 
 fn convolution(axes: [ConvAxis; 2], out: usize, inputs: usize, seed: u64) -> Convolution {
+    grouped(axes, out, inputs, 1, seed)
+}
+
+fn grouped(
+    axes: [ConvAxis; 2],
+    out: usize,
+    inputs: usize,
+    groups: usize,
+    seed: u64,
+) -> Convolution {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    let shape = (out, inputs, axes[0].taps, axes[1].taps);
+    let shape = (out, inputs / groups, axes[0].taps, axes[1].taps);
     let kernel = Array4::from_shape_simple_fn(shape, || f64::from(rng.random_range(-4i32..=4)));
-    Convolution::new(kernel, 1, axes).expect("valid")
+    Convolution::new(kernel, groups, axes).expect("valid")
 }
 
 fn sparse(dense: &Array2<f64>) -> Csr {
@@ -26,16 +36,16 @@ proptest! {
     #[test]
     fn blocks_over_the_same_windows_are_one_convolution(
         height in 1usize..6, width in 1usize..6, stride in 1usize..3, below in proptest::bool::ANY,
-        written in proptest::bool::ANY, seed in 0u64..1000,
+        written in proptest::bool::ANY, groups in 1usize..3, seed in 0u64..1000,
     ) {
-        // A kernel 3x3 and one of 1x1 under its middle.
+        // A kernel 3x3, in one or two groups, and one of 1x1 under its middle.
         let axis = |taps: usize, n: usize| {
             let windows = (n - 1) / stride + 1;
             ConvAxis { taps, stride, dilation: 1, padding: taps / 2, inputs: n, windows }
         };
         let axes = |taps| [axis(taps, height), axis(taps, width)];
-        let first = convolution(axes(3), 2, 2, seed);
-        let (out, inputs) = if below { (1, 2) } else { (2, 1) };
+        let first = grouped(axes(3), 2, 4, groups, seed);
+        let (out, inputs) = if below { (1, 4) } else { (2, 1) };
         let second = convolution(axes(1), out, inputs, seed + 1);
         let blocks = [&first, &second].map(|c| c.to_sparse().to_dense());
         let along = Axis(if below { 0 } else { 1 });
