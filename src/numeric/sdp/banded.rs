@@ -16,14 +16,11 @@ use faer::linalg::triangular_solve::{
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::{IndexedParallelIterator, ParallelIterator};
 
-use super::dense::{add_product, cholesky, mirror, par};
+use super::dense::{COLUMNS, add_product, cholesky, mirror, par};
 use super::reduce::{Layer, Reduced};
 
 /// Layers that are narrower share a block with their neighbours: products of small blocks are slow.
 const LEAST_BLOCK: usize = 48;
-
-/// Columns that one task solves for.
-const COLUMNS: usize = 96;
 
 /// The blocks of variables.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use rayon::prelude::{IndexedParallelIterator, ParallelIterator};
 /// The side of the tiles in which matrices are transposed.
 const TILE: usize = 32;
 
-/// Columns of a product that one task computes.
-const COLUMNS: usize = 96;
+/// Columns that one task computes, of a product or of the solutions of a system.
+pub(super) const COLUMNS: usize = 96;
 
 /// The number of multiplications from which a product or a factorisation is worth two threads.
 const PARALLEL_WORK: usize = 1 << 24;

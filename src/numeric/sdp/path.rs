@@ -193,6 +193,7 @@ fn lift(program: &Program<'_>, mut z: Vec<f64>, factor: BandedFactor) -> (Vec<f6
     z[0] = before;
     (z, factor)
 }
+
 /// A damped Newton step for a fixed barrier parameter.
 fn centre(
     program: &Program<'_>,
