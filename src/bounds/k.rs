@@ -60,7 +60,7 @@ impl Bound for K {
     }
 
     fn memory(&self, problem: &Problem, _: Norm) -> f64 {
-        memory::search(problem.chain())
+        memory::search(problem.chain(), 2.5)
     }
 
     fn heeds_stop(&self) -> bool {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
 use super::k5;
 use super::perturbation::perturbation_up;
+use super::side_by_side::side_by_side;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::Slopes;
 use crate::numeric::Norm;
@@ -108,8 +108,7 @@ impl Bound for KSdp {
 
     #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
-        // Copies of the weights with their errors; for each of the rows that are solved side by side the
-        // matrix, its factor and its inverse, products with them, and the Newton system.
+        // Copies of the weights with their errors, and the rows that are solved side by side.
         let chain = problem.chain();
         let (inputs, outputs) = (chain.inputs(), chain.outputs());
         let weights: f64 =
@@ -122,10 +121,8 @@ impl Bound for KSdp {
         let neurons: usize = chain.slopes().iter().map(Slopes::inputs).sum();
         let side_by_side = rows.min(WAVE).min(rayon::current_num_threads()).max(1) as f64;
         let head = if norm == Norm::L2 { outputs.min(inputs) } else { 1 };
-        let (n, m) = ((neurons + head) as f64, others as f64);
         let closed = seconds(problem, norm) > LONGEST;
-        let newton = if closed { 0.0 } else { 3.0 * (n + m) * (n + m) };
-        let each = 8.0 * (12.0 * n * n + newton + 4.0 * n * m);
+        let each = memory::relaxation(neurons + head, others, !closed);
         let products = if norm == Norm::L2 { 0.0 } else { memory::products(problem) };
         (3.0 + side_by_side) * weights + side_by_side * each + products
     }
@@ -298,8 +295,7 @@ impl<'a> Task<'a> {
                 given_up += open.len();
                 continue;
             }
-            let solved: Vec<_> =
-                open.par_iter().map(|&i| self.solve(Objective::Row(i), best)).collect();
+            let solved = side_by_side(&open, |&i| self.solve(Objective::Row(i), best));
             for (&row, bound) in open.iter().zip(solved) {
                 match bound {
                     Ok(bound) if bound.upper < k5[row] => {

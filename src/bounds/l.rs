@@ -69,7 +69,8 @@ impl Bound for L {
     }
 
     fn memory(&self, problem: &Problem, _: Norm) -> f64 {
-        memory::search(&problem.network().with_all_inputs().chain)
+        // Half-spaces and their linear programs, in whole numbers, are many small blocks.
+        memory::search(&problem.network().with_all_inputs().chain, 5.0)
     }
 
     fn heeds_stop(&self) -> bool {

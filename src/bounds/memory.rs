@@ -3,7 +3,8 @@
 //! An estimate is a sum over the arrays that exist at the same time in the largest step of a computation.
 //! It is meant to be above what is measured and below three times of it where arrays decide (see
 //! `tests/scale.rs`): sums of scratch space are rounded up, and what is shared is counted once. What a
-//! search keeps in its queue grows with the time that it is given and is not part of it.
+//! search keeps in its queue grows with the time that it is given and is not part of it; a search ends when its
+//! queue takes what is left (see [`room`]).
 #![expect(clippy::float_arithmetic, reason = "estimates of memory")]
 
 use super::problem::Oriented;
@@ -36,6 +37,11 @@ pub fn check_lower(problem: &Problem, norms: &[Norm]) -> Result<(), Refusal> {
 /// What the process takes in all while it computes a bound.
 pub fn of(bound: &dyn Bound, problem: &Problem, norm: Norm) -> f64 {
     PROGRAM + held(problem) + bound.memory(problem, norm)
+}
+
+/// What is left of the limit while a bound is computed, for what its estimate leaves out.
+pub fn room(bound: &dyn Bound, problem: &Problem, norm: Norm) -> f64 {
+    problem.options().ceiling as f64 - of(bound, problem, norm)
 }
 
 /// What the process takes in all while it brings a network into the form that is bounded.
@@ -187,13 +193,22 @@ fn lower(network: &LoweredNetwork, norm: Norm) -> f64 {
     samples + points.max(2.0 * last + 6.0 * block + copied) + dense_norm(inputs, outputs, norm)
 }
 
-/// Parts of a search that are split side by side, each with its slopes, dense matrices and a
-/// relaxation.
-pub fn search(chain: &Chain) -> f64 {
+/// A semidefinite relaxation while it is solved: the matrix of `variables`, its factor and its inverse, products
+/// with them and with as many columns as there are `inputs`, and the Newton system where there is one.
+pub fn relaxation(variables: usize, inputs: usize, with_newton: bool) -> f64 {
+    let (n, m) = (variables as f64, inputs as f64);
+    let newton = if with_newton { 3.0 * (n + m) * (n + m) } else { 0.0 };
+    8.0 * (12.0 * n * n + newton + 4.0 * n * m)
+}
+
+/// Parts of a search that are split side by side, each with dense matrices and a relaxation. Relaxations of
+/// different sizes follow each other between small blocks that stay, so that the allocator holds up to `slack`
+/// times what it would hold for one.
+pub fn search(chain: &Chain, slack: f64) -> f64 {
     let weights: f64 = chain.maps().iter().map(|m| m.rows() as f64 * m.columns() as f64).sum();
-    let widest = chain.maps().iter().map(LinearMap::columns).max().unwrap_or(0) as f64;
-    let neurons = (chain.neurons() + chain.outputs()) as f64;
+    let neurons = chain.neurons() + chain.outputs();
+    let widest = chain.maps().iter().map(LinearMap::columns).max().unwrap_or(0);
     let threads = rayon::current_num_threads() as f64;
-    let part = 40.0 * (weights + neurons * widest) + 24.0 * neurons * neurons;
-    8.0 * (4.0 * weights + threads * part)
+    let part = 8.0 * (weights + neurons as f64 * widest as f64);
+    32.0 * weights + threads * (part + slack * relaxation(neurons, chain.inputs(), true))
 }

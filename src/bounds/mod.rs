@@ -28,6 +28,7 @@ pub mod problem;
 pub mod products;
 pub mod remaining;
 pub mod search;
+mod side_by_side;
 pub mod streamed;
 
 pub use certificate::{Certificate, Guarantee};

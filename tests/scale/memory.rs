@@ -54,7 +54,10 @@ fn estimates(folder: &Folder, name: &str, bound: &str, norm: Norm) -> (f64, f64)
     (lowering, pool.install(|| memory::of(bound, &problem, norm)))
 }
 
-/// Measures a bound. The estimate must not be below what is taken, or a limit would not hold; it must
+/// How often a search is run: what the allocator keeps between its parts differs by up to two times from run to run.
+const RUNS_OF_SEARCHES: usize = 3;
+
+/// Measures a bound, a search several times. The estimate must not be below what is taken, or a limit would not hold; it must
 /// not be above three times of it, or limits would refuse what fits: scratch space that does not exist
 /// at the same time as the rest is counted, and small arrays as if they were as large as the largest.
 fn assert_estimate(widths: &[usize], bound: &str, norm: Norm, options: &[&str]) {
@@ -65,10 +68,15 @@ fn assert_estimate(widths: &[usize], bound: &str, norm: Norm, options: &[&str]) 
     command.current_dir(folder.path("")).args(["compute", "m.npz", "--no-lower", "--quiet"]);
     command.args(["--norm", norm.id(), "--bounds", bound, "--threads", &THREADS.to_string()]);
     command.args(options).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("it runs");
-    let peak = peak(&mut child);
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let runs = if ["k", "l"].contains(&bound) { RUNS_OF_SEARCHES } else { 1 };
+    let run = |_| {
+        let mut child = command.spawn().expect("it runs");
+        let peak = peak(&mut child);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        peak
+    };
+    let peak = (0..runs).map(run).fold(0.0, f64::max);
     let mb = |bytes: f64| (bytes / 1e6).round();
     let said = format!(
         "{bound} {norm} {widths:?}: {} MB, estimate {} MB, reading {} MB",
@@ -110,7 +118,7 @@ fn estimates_of_decompositions_and_relaxations() {
 
 #[test]
 fn estimates_of_searches() {
-    let limit = ["--node-limit", "64"];
+    let limit = ["--node-limit", "32"];
     assert_estimate(&[100, 150, 150, 4], "k", Norm::Linf, &limit);
     assert_estimate(&[100, 100, 100, 4], "l", Norm::Linf, &limit);
 }
@@ -163,4 +171,21 @@ fn files_beyond_the_limit_are_refused_before_they_are_read() {
     }
     let error = failure(folder.run(&["compute", "m.npz", "--memory-limit", "4G"]));
     assert!(error.contains("for example 500MB or 4GiB"), "{error}");
+}
+
+#[test]
+fn a_search_ends_when_its_queue_takes_the_rest_of_the_limit() {
+    let folder = Folder::new();
+    write(&folder, "m.npz", &[10, 40, 40, 40, 3]);
+    let (_, estimate) = estimates(&folder, "m.npz", "k", Norm::Linf);
+    // A few hundred parts, and time for many more.
+    let limit = format!("{}B", estimate as usize + 1_000_000);
+    let call = ["compute", "m.npz", "--norm", "linf", "--bounds", "k", "--no-lower"];
+    let options = ["--format", "json", "--threads", "2", "--time-limit", "60", "--memory-limit"];
+    let report = json(&stdout(folder.run(&[&call[..], &options, &[&limit]].concat())));
+    let k = &report["reports"][0]["bounds"][0];
+    let (lower, upper) = (k["lower"].as_f64(), k["upper"].as_f64());
+    assert!(lower > Some(0.0) && lower < upper, "{k}");
+    let note = k["note"].as_str().expect("a note");
+    assert!(note.contains("parts left (--memory-limit)"), "{note}");
 }

@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use dashu::base::BitTest;
 use dashu::integer::IBig;
 
 use crate::network::ranges::Ranges;
@@ -49,6 +50,12 @@ impl HalfSpace {
             exact: self.exact.iter().map(|x| -x).collect(),
             rounded: (negated, -self.rounded.1),
         }
+    }
+
+    /// Its memory in bytes.
+    pub fn bytes(&self) -> usize {
+        let number = |x: &IBig| size_of::<IBig>() + size_of::<f64>() + x.bit_len() / 8;
+        size_of::<HalfSpace>() + self.exact.iter().map(number).sum::<usize>()
     }
 
     /// Whether the half-space is everything or nothing.

@@ -17,8 +17,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
-
+use super::side_by_side::side_by_side;
 use super::{Certificate, Cost, Guarantee, Options, Refusal};
 use crate::network::{Chain, LinearMap};
 use crate::numeric::Norm;
@@ -80,6 +79,9 @@ pub trait Tree: Sync {
     /// Splits a part, given the incumbent; parts whose bounds are at most [`enough`] of it need not be
     /// bounded any better.
     fn split(&self, node: &Self::Node, known: f64) -> Split<Self::Node>;
+
+    /// The memory of a part that waits, in bytes, with what others may share with it.
+    fn bytes(&self, node: &Self::Node) -> usize;
 }
 
 /// What became of a part.
@@ -142,6 +144,8 @@ pub struct Outcome {
     pub open: usize,
     /// How long it took.
     pub time: Duration,
+    /// Whether it was stopped because the parts that are left take all the memory that they may.
+    pub full: bool,
 }
 
 impl Outcome {
@@ -158,7 +162,8 @@ impl Outcome {
             (0, 0) => None,
             (nodes, 0) => Some(format!("{name} {norm}: {nodes} parts searched")),
             (nodes, open) => {
-                Some(format!("{name} {norm}: stopped with {open} parts left, after {nodes}"))
+                let why = if self.full { " (--memory-limit)" } else { "" };
+                Some(format!("{name} {norm}: stopped with {open} parts left{why}, after {nodes}"))
             }
         };
         // Times are no part of a report that should be the same every time.
@@ -200,42 +205,71 @@ impl<N> Ord for Entry<N> {
     }
 }
 
-/// Searches from the given parts and incumbent; `what` names the search where its progress is shown, and
-/// `scale` turns its numbers into those of the user.
+/// The parts that wait, the most promising first.
+struct Queue<'a, T: Tree> {
+    tree: &'a T,
+    entries: BinaryHeap<Entry<T::Node>>,
+    /// The parts that have ever waited.
+    number: usize,
+    /// The memory of those that wait.
+    bytes: usize,
+}
+
+impl<T: Tree> Queue<'_, T> {
+    fn new(tree: &T) -> Queue<'_, T> {
+        Queue { tree, entries: BinaryHeap::new(), number: 0, bytes: 0 }
+    }
+
+    fn push(&mut self, bound: f64, node: T::Node) {
+        self.number += 1;
+        self.bytes += self.tree.bytes(&node);
+        self.entries.push(Entry { bound, number: self.number, node });
+    }
+
+    fn pop(&mut self) -> Option<Entry<T::Node>> {
+        let entry = self.entries.pop()?;
+        self.bytes -= self.tree.bytes(&entry.node);
+        Some(entry)
+    }
+}
+
+/// What an allocator takes for many small blocks between large ones that come and go, at most.
+const SLACK: f64 = 2.0;
+
+/// Searches from the given parts; those that wait may take `room` bytes, and `progress` words a line on how far
+/// the search is.
+#[expect(clippy::float_arithmetic, reason = "decides when to stop: what is left counts")]
 pub fn best_first<T: Tree>(
     tree: &T,
     roots: Split<T::Node>,
-    known: f64,
     options: &Options,
+    room: f64,
     progress: impl Fn(&Outcome) -> String,
 ) -> Outcome {
     let start = Instant::now();
-    let mut queue = BinaryHeap::new();
+    let mut queue = Queue::new(tree);
     let mut outcome = Outcome {
-        lower: known.max(roots.found),
+        lower: roots.found,
         upper: roots.settled,
         nodes: 0,
         open: 0,
         time: Duration::ZERO,
+        full: false,
     };
     let mut settled = roots.settled;
-    let mut number = 0;
-    let mut push = |queue: &mut BinaryHeap<Entry<T::Node>>, bound: f64, node: T::Node| {
-        number += 1;
-        queue.push(Entry { bound, number, node });
-    };
-    roots.open.into_iter().for_each(|(bound, node)| push(&mut queue, bound, node));
+    roots.open.into_iter().for_each(|(bound, node)| queue.push(bound, node));
     loop {
-        let top = queue.peek().map_or(0.0, |entry| entry.bound);
+        let top = queue.entries.peek().map_or(0.0, |entry| entry.bound);
         outcome.upper = max_up(max_up(settled, top), outcome.lower);
-        outcome.open = queue.len();
+        outcome.open = queue.entries.len();
         outcome.time = start.elapsed();
         let late = options.time_limit.is_some_and(|limit| outcome.time >= limit);
         if top <= enough(outcome.lower) {
             outcome.open = 0;
             return outcome;
         }
-        if late || outcome.nodes >= options.node_limit || options.stop.is_set() {
+        outcome.full = SLACK * queue.bytes as f64 > room;
+        if late || outcome.full || outcome.nodes >= options.node_limit || options.stop.is_set() {
             return outcome;
         }
         options
@@ -253,14 +287,13 @@ pub fn best_first<T: Tree>(
             }
         }
         outcome.nodes += wave.len();
-        let splits: Vec<Split<T::Node>> =
-            wave.par_iter().map(|entry| tree.split(&entry.node, outcome.lower)).collect();
+        let splits = side_by_side(&wave, |entry| tree.split(&entry.node, outcome.lower));
         for (entry, split) in wave.into_iter().zip(splits) {
             outcome.lower = outcome.lower.max(split.found);
             // A part is never larger than the whole: the smaller bound holds.
             settled = max_up(settled, split.settled.min(entry.bound));
             for (bound, node) in split.open {
-                push(&mut queue, bound.min(entry.bound), node);
+                queue.push(bound.min(entry.bound), node);
             }
         }
     }

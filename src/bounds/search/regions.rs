@@ -15,10 +15,11 @@ use super::halfspace::{ExactNetwork, HalfSpace, Interior, interior};
 use super::relaxation::Relaxation;
 use super::slopes::progress;
 use super::{Outcome, Split, Tree, best_first, enough};
+use crate::bounds::l::L;
 use crate::bounds::lower::lower_bounds;
 use crate::bounds::lower::verify::{jacobian_norm_down, norm_of};
 use crate::bounds::perturbation::perturbation_up;
-use crate::bounds::{Problem, Stop};
+use crate::bounds::{Problem, Stop, memory};
 use crate::network::lowering::LoweredNetwork;
 use crate::network::ranges::{Propagation, Ranges};
 use crate::network::{Chain, InputBox, Slopes};
@@ -96,7 +97,7 @@ pub fn search(problem: &Problem, network: &LoweredNetwork, norm: Norm) -> Outcom
     };
     regions.consider(start, roots.found, &mut roots);
     let say = |outcome: &Outcome| progress("L", norm, outcome, &|x: f64| scale_up(x, exponent));
-    best_first(&regions, roots, 0.0, problem.options(), say)
+    best_first(&regions, roots, problem.options(), memory::room(&L, problem, norm), say)
 }
 
 impl<'a> Regions<'a> {
@@ -381,6 +382,16 @@ impl Tree for Regions<'_> {
             }
         }
         split
+    }
+
+    fn bytes(&self, node: &Node) -> usize {
+        let ranges =
+            node.ranges.arguments.iter().map(|layer| size_of_val(&layer[..])).sum::<usize>();
+        let starts = node.starts.iter().flatten().map(|start| start.bytes()).sum::<usize>();
+        // The half-spaces before the last are those of the part that this is a part of.
+        let half_space = node.half_spaces.last().map_or(0, |half_space| half_space.bytes());
+        let inputs = 4 * size_of::<f64>() * self.network.inputs();
+        size_of_val(node) + ranges + starts + half_space + inputs
     }
 }
 

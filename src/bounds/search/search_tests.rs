@@ -9,6 +9,10 @@ impl Tree for Given {
     fn split(&self, node: &u32, _: f64) -> Split<u32> {
         self.0(*node)
     }
+
+    fn bytes(&self, _: &u32) -> usize {
+        1000
+    }
 }
 
 fn given(open: &[(f64, u32)], settled: f64, found: f64) -> Split<u32> {
@@ -16,8 +20,11 @@ fn given(open: &[(f64, u32)], settled: f64, found: f64) -> Split<u32> {
 }
 
 fn search(tree: fn(u32) -> Split<u32>, roots: Split<u32>, options: &Options) -> Outcome {
-    best_first(&Given(tree), roots, 0.0, options, |_| "so far".to_owned())
+    best_first(&Given(tree), roots, options, ROOM, |_| "so far".to_owned())
 }
+
+/// Room for 50 parts that wait.
+const ROOM: f64 = SLACK * 50_000.0;
 
 #[test]
 fn what_is_left_out_is_part_of_the_bound() {
@@ -52,4 +59,17 @@ fn a_search_ends_when_its_time_is_over() {
     let certificate = stopped.certificate("k", Norm::Linf, (1.0, 2.0), &Options::default());
     assert_eq!((certificate.lower, certificate.upper), (Some(1.0), 2.0));
     assert_eq!(certificate.guarantee, Guarantee::Enclosure);
+}
+
+#[test]
+fn a_search_ends_when_there_is_no_room_for_its_parts() {
+    // A part is 1000 bytes. Each of at most 32 leaves two: 1, 2, 4, 8, 16 and 32 parts wait, and 64 are too many.
+    let two = |_| given(&[(2.0, 0), (2.0, 0)], 0.0, 0.0);
+    let Outcome { lower, upper, nodes, open, full, .. } =
+        search(two, given(&[(2.0, 0)], 0.0, 1.0), &Options::default());
+    assert_eq!((lower, upper, nodes, open, full), (1.0, 2.0, 63, 64, true));
+    // As many parts that are each done with fit.
+    let done = given(&[(2.0, 0); 50], 0.0, 1.0);
+    let outcome = search(|_| given(&[], 0.5, 0.5), done, &Options::default());
+    assert_eq!((outcome.nodes, outcome.open, outcome.full), (50, 0, false));
 }

@@ -9,9 +9,11 @@ use super::ascent::ascend;
 use super::expansion::{Interval, Layers};
 use super::relaxation::Relaxation;
 use super::{Outcome, Split, Tree, best_first, enough};
+use crate::bounds::k::K;
 use crate::bounds::lower::verify::norm_of;
 use crate::bounds::perturbation::perturbation_up;
-use crate::bounds::{Options, Problem};
+use crate::bounds::side_by_side::side_by_side;
+use crate::bounds::{Options, Problem, memory};
 use crate::network::{Chain, Slopes};
 use crate::numeric::Norm;
 use crate::numeric::rounding::max_up;
@@ -50,7 +52,7 @@ pub fn search(problem: &Problem, norm: Norm) -> Outcome {
     let tree = SlopeTree::new(problem, norm);
     let roots = tree.roots(problem.options());
     let say = |outcome: &Outcome| progress("K", norm, outcome, &|x: f64| problem.scaled_up(x));
-    best_first(&tree, roots, 0.0, problem.options(), say)
+    best_first(&tree, roots, problem.options(), memory::room(&K, problem, norm), say)
 }
 
 /// A line on how far a search is, with numbers to nearest; `scaled` turns them into those of the user.
@@ -99,13 +101,13 @@ impl SlopeTree {
             options.stop.is_set()
                 || options.time_limit.is_some_and(|limit| start.elapsed() >= limit)
         };
-        let bounded = (0..rows).into_par_iter().map(|row| {
+        let bounded = side_by_side(&(0..rows).collect::<Vec<_>>(), |&row| {
             let mut split = Split { found, ..Split::default() };
             let known = if late() { f64::INFINITY } else { found };
             self.consider(row, vec![End::Either; neurons], None, found, known, &mut split);
             split
         });
-        bounded.collect::<Vec<_>>().into_iter().fold(Split::default(), Split::joined)
+        bounded.into_iter().fold(Split::default(), Split::joined)
     }
 
     fn narrowed(&self, ends: &[End]) -> Vec<Vec<Interval>> {
@@ -167,6 +169,11 @@ impl Tree for SlopeTree {
             self.consider(node.row, ends, node.start.as_ref(), known, known, &mut split);
         }
         split
+    }
+
+    fn bytes(&self, node: &Node) -> usize {
+        let start = node.start.as_ref().map_or(0, |start| start.bytes());
+        size_of_val(node) + size_of_val(&node.ends[..]) + start
     }
 }
 

@@ -36,6 +36,12 @@ fn radii(layer: &Layer) -> impl Iterator<Item = f64> + '_ {
 }
 
 impl Start {
+    /// Its memory in bytes.
+    pub fn bytes(&self) -> usize {
+        let numbers = self.lambda.len() + self.layers.iter().map(Vec::len).sum::<usize>();
+        size_of::<Start>() + size_of::<f64>() * numbers
+    }
+
     /// The start at a point of a reduced problem.
     pub(super) fn at(
         problem: &Problem,
