@@ -11,7 +11,7 @@ use lipbound::bounds::{Options, Problem, find};
 use lipbound::numeric::Norm;
 use support::{memory, networks, timed};
 
-const BOUNDS: [&str; 4] = ["k_star", "k3", "k1", "k5"];
+const BOUNDS: [&str; 5] = ["k_star", "k3", "k1", "k5", "k_l2"];
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();

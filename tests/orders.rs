@@ -54,6 +54,8 @@ proptest! {
             prop_assert!(at_most(k, k_sdp), "{norm}: K {k}, Ksdp {k_sdp}");
             prop_assert!(roomy(k_sdp, k1), "{norm}: Ksdp {k_sdp}, K1 {k1}");
             prop_assert!(norm == Norm::L2 || roomy(k_sdp, k5), "{norm}: Ksdp {k_sdp}, K5 {k5}");
+            let k_l2 = value("k_l2");
+            prop_assert!(roomy(k_sdp, k_l2), "{norm}: Ksdp {k_sdp}, Kl2 {k_l2}");
             if widths.len() == 3 {
                 prop_assert!(at_most(k2, k), "one hidden layer: K2 {k2}, K {k}");
             }

@@ -134,7 +134,7 @@ proptest! {
             sides.iter().map(|&(lo, hi)| (0.75 * lo + 0.25 * hi, 0.25 * lo + 0.75 * hi)).collect();
         let part = on(everywhere.network(), &inner);
         for (norm, sampled) in Norm::ALL.into_iter().zip(sampled) {
-            for id in ["k_star", "k1", "k2", "k3", "k4", "k5", "k_sdp", "k"] {
+            for id in ["k_star", "k1", "k2", "k3", "k4", "k5", "k_sdp", "k_l2", "k"] {
                 let (here, all) = (compute(id, &local, norm), compute(id, &everywhere, norm));
                 prop_assert!(sampled <= here.upper, "{id} {norm}: {} at a point, {}", sampled, here.upper);
                 // K1, K2 and K4 are not monotone in the intervals: a shift of the centres moves a part of one

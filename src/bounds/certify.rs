@@ -114,7 +114,7 @@ impl Certifier {
         let problem = Problem::new(self.network.differences(&[pair]), self.options.clone());
         let mut least = f64::INFINITY;
         if self.bounds.is_empty() {
-            for id in ["k1", "k3", "k5", "k_sdp"] {
+            for id in ["k1", "k3", "k5", "k_sdp", "k_l2"] {
                 let bound = find(id).filter(|b| b.cost(&problem, self.norm) == Cost::Cheap);
                 if let Some(Ok(certificate)) = bound.map(|b| super::compute(b, &problem, self.norm))
                 {

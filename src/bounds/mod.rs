@@ -13,6 +13,7 @@ pub mod k2;
 pub mod k3;
 pub mod k4;
 pub mod k5;
+pub mod k_l2;
 pub mod k_sdp;
 pub mod k_star;
 pub mod l;
@@ -72,16 +73,19 @@ pub trait Bound: Sync {
     }
 }
 
-/// Computes a bound, unless it is not available or would take more memory than it may.
+/// Computes a bound, unless it is not available or would take more memory than it may. A problem remembers
+/// its results.
 ///
 /// # Errors
 /// As [`Bound::compute`].
 pub fn compute(bound: &dyn Bound, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
-    if let Cost::Refused(refusal) = bound.cost(problem, norm) {
-        return Err(refusal);
-    }
-    memory::check(bound, problem, norm)?;
-    bound.compute(problem, norm)
+    problem.remembered(bound.id(), norm, || {
+        if let Cost::Refused(refusal) = bound.cost(problem, norm) {
+            return Err(refusal);
+        }
+        memory::check(bound, problem, norm)?;
+        bound.compute(problem, norm)
+    })
 }
 
 /// The price of a bound for one problem.
@@ -91,6 +95,8 @@ pub enum Cost {
     Cheap,
     /// More than that: computed where it is asked for.
     Expensive,
+    /// A bound of the default set is at most as large: computed where it is asked for.
+    Superseded,
     /// A search whose end nobody knows: only where it is named.
     Open,
     /// Not available: why, and what to use instead.
@@ -103,8 +109,18 @@ pub enum Cost {
 pub struct Refusal(pub String);
 
 /// All bounds, in the order in which they are reported.
-pub const REGISTRY: &[&dyn Bound] =
-    &[&k_star::KStar, &k1::K1, &k2::K2, &k3::K3, &k4::K4, &k5::K5, &k_sdp::KSdp, &k::K, &l::L];
+pub const REGISTRY: &[&dyn Bound] = &[
+    &k_star::KStar,
+    &k1::K1,
+    &k2::K2,
+    &k3::K3,
+    &k4::K4,
+    &k5::K5,
+    &k_sdp::KSdp,
+    &k_l2::KL2,
+    &k::K,
+    &l::L,
+];
 
 /// The bound with the given id.
 pub fn find(id: &str) -> Option<&'static dyn Bound> {

@@ -10,8 +10,9 @@ use crate::network::layers::dense::Dense;
 use crate::network::{Activation, Layer, Network};
 
 /// Dense layers with these weights (outputs x inputs) and no biases, with ReLUs between them.
-pub fn relu_problem<const N: usize>(weights: [Array2<f64>; N]) -> Problem {
-    let inputs = weights[0].ncols();
+pub fn relu_problem(weights: impl IntoIterator<Item = Array2<f64>>) -> Problem {
+    let mut weights = weights.into_iter().peekable();
+    let inputs = weights.peek().expect("a map").ncols();
     let mut layers: Vec<Arc<dyn Layer>> = Vec::new();
     for weight in weights {
         if !layers.is_empty() {

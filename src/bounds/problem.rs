@@ -1,14 +1,15 @@
 //! What the bounds of one network share.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ndarray::{Array2, s};
 
 use super::products::Products;
 use super::streamed::{Streamed, Wanted};
-use super::{Cost, Refusal};
+use super::{Certificate, Cost, Refusal};
 use crate::network::{Chain, LoweredNetwork};
 use crate::numeric::Norm;
 use crate::numeric::rounding::scale_up;
@@ -123,7 +124,11 @@ pub struct Problem {
     products_bytes: OnceLock<usize>,
     products: OnceLock<Products>,
     transposed_products: OnceLock<Products>,
+    results: Mutex<HashMap<(&'static str, Norm), Computed>>,
 }
+
+/// A bound, or why there is none.
+type Computed = Result<Certificate, Refusal>;
 
 /// A chain with its products in the orientation in which a norm is computed.
 #[derive(Clone, Copy)]
@@ -145,7 +150,24 @@ impl Problem {
             products_bytes: OnceLock::new(),
             products: OnceLock::new(),
             transposed_products: OnceLock::new(),
+            results: Mutex::default(),
         }
+    }
+
+    /// What an earlier call with the same bound and norm returned; otherwise what `compute` does.
+    pub fn remembered(
+        &self,
+        id: &'static str,
+        norm: Norm,
+        compute: impl FnOnce() -> Computed,
+    ) -> Computed {
+        let results = || self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = results().get(&(id, norm)).cloned();
+        known.unwrap_or_else(|| {
+            let computed = compute();
+            results().insert((id, norm), computed.clone());
+            computed
+        })
     }
 
     /// The chain of the network.
@@ -340,8 +362,6 @@ impl Oriented<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
     use crate::bounds::networks_for_tests::relu_problem;
 

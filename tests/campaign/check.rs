@@ -129,7 +129,7 @@ impl Facts<'_> {
     /// The distance from the bound's own definition.
     fn check_definition(&self, id: &'static str, upper: f64, exact: &Dyadic, tally: &mut Tally) {
         let extreme = self.case.extreme;
-        if matches!(id, "k2" | "k_sdp") {
+        if matches!(id, "k2" | "k_sdp" | "k_l2") {
             if let Some(distance) = distance(exact, &self.k.lower) {
                 tally.over_k.entry((id, extreme)).or_default().push(distance);
             }

@@ -35,7 +35,8 @@ fn every_bound_of_small_networks() {
     models.sort();
     for model in &models {
         for format in ["json", "table"] {
-            let bounds = ["--bounds", "k_star,k1,k2,k3,k4,k5,k_sdp,k,l", "--node-limit", "2000"];
+            let bounds =
+                ["--bounds", "k_star,k1,k2,k3,k4,k5,k_sdp,k_l2,k,l", "--node-limit", "2000"];
             assert_same(
                 &[&["compute", model, "--format", format, "--estimates"], &bounds[..]].concat(),
             );

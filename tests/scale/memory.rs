@@ -114,6 +114,8 @@ fn estimates_of_decompositions_and_relaxations() {
     }
     assert_estimate(&[50, 300, 300, 10], "k_sdp", Norm::L2, &[]);
     assert_estimate(&[50, 200, 200, 2], "k_sdp", Norm::Linf, &[]);
+    // From K1 in l2.
+    assert_estimate(&[500, 900, 900, 900, 500], "k_l2", Norm::Linf, &[]);
 }
 
 #[test]

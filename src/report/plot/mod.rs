@@ -65,8 +65,8 @@ const LOWER: &str = "#222222";
 /// The colour of a bound, the same in all pictures: a palette that colour-blind readers can tell apart.
 fn colour(id: &str) -> &'static str {
     const PALETTE: [&str; 10] = [
-        "#8c8c8c", "#e69f00", "#56b4e9", "#b8860b", "#cc79a7", "#0072b2", "#d55e00", "#009e73",
-        "#6a3d9a", "#a6761d",
+        "#8c8c8c", "#e69f00", "#56b4e9", "#b8860b", "#cc79a7", "#0072b2", "#d55e00", "#a6761d",
+        "#009e73", "#6a3d9a",
     ];
     let index = REGISTRY.iter().position(|bound| bound.id() == id).unwrap_or(0);
     PALETTE[index % PALETTE.len()]
