@@ -9,6 +9,23 @@ use lipbound::numeric::Norm;
 use proptest::prelude::{Just, Strategy, prop_assert, prop_oneof, proptest};
 use support::{problem, random_network, upper};
 
+/// Rounding in products of many layers is bounded by norms in l2 for K1 in l2: absolute values would grow by the root of
+/// the width, 40 times, and K1 with them.
+#[test]
+fn k1_of_deep_networks_is_below_the_product_of_the_norms() {
+    let problem = problem(&random_network(&[30; 41], &Activation::Relu, 3));
+    for norm in Norm::ALL {
+        let [k1, k_star] = ["k1", "k_star"].map(|id| upper(&problem, id, norm));
+        assert!(k1 < k_star, "{norm}: K1 {k1}, K* {k_star}");
+    }
+    // Ends in l2, and the same hidden layers: at most as large but for the square root.
+    let k1 = upper(&problem, "k1", Norm::L2);
+    for norm in [Norm::L1, Norm::Linf] {
+        let k_l2 = upper(&problem, "k_l2", norm);
+        assert!(k_l2 <= k1 * 30f64.sqrt() * ROOM, "{norm}: Kl2 {k_l2}, K1 {k1}");
+    }
+}
+
 /// Each bound is within 1e-9 of its exact value (see `tests/exact.rs`), so an order of the exact
 /// values holds for the computed ones with twice that room.
 const ROOM: f64 = 1.0 + 2e-9;

@@ -20,6 +20,8 @@ use support::oracle::{Dyadic, Exact, Oracle};
 struct Case {
     chain: Chain,
     maps: [Oracle; 3],
+    /// Of the maps that are as far from the stored ones as their radii allow.
+    moved: Oracle,
     rng: ChaCha8Rng,
 }
 
@@ -52,8 +54,12 @@ impl Case {
         let magnitudes = chain.maps().iter().zip(&sizes).map(|(map, size)| {
             map.radius.as_ref().map_or(size.clone(), |radius| size.plus(&exact(radius)))
         });
+        let moved = chain.maps().iter().zip(&values).map(|(map, value)| {
+            map.radius.as_ref().map_or(value.clone(), |radius| value.plus(&exact(radius)))
+        });
+        let moved = Oracle::of(moved.collect(), &chain);
         let maps = [values, sizes.clone(), magnitudes.collect()];
-        Case { maps: maps.map(|maps| Oracle::of(maps, &chain)), chain, rng }
+        Case { maps: maps.map(|maps| Oracle::of(maps, &chain)), moved, chain, rng }
     }
 
     /// `W~_(t,s)`, `A_(t,s)` and `B_(t,s)` of the module [`products`](lipbound::bounds::products).
@@ -154,6 +160,58 @@ fn norms_of_products_are_not_below_those_of_the_exact_products() {
         }
     }
     assert!(missed > 50, "only {missed} norms were rounded down");
+}
+
+#[test]
+fn distances_in_l2_are_not_below_those_of_the_exact_products() {
+    let mut missed = 0;
+    for (radius, tight) in [(0.0, 1e-12), (1e-9, 1e-6)] {
+        for case in (0..20).map(|seed| Case::with_radius(seed, radius)) {
+            let products = Products::new(&case.chain);
+            let norms = ProductNorms::new(&case.chain, &products, Norm::L2);
+            for (t, s) in case.pairs() {
+                let computed = Exact::of(&products.get(t, s).value.to_dense());
+                let difference = case.moved.product(t, s).minus(&computed);
+                let distance = norms.distance(t, s);
+                assert!(difference.spectral_norm_at_most(&Dyadic::of(distance)), "({t}, {s})");
+                missed += usize::from(!difference.spectral_norm_at_most(&Dyadic::of(0.0)));
+                // Norms of maps are below 5, of products below 100; a sum of 5 terms, or a radius, is off by 1e-15
+                // or 1e-9 of each.
+                assert!(distance < tight, "({t}, {s}): {distance}");
+                let norm = Dyadic::of(norms.get(t, s));
+                assert!(case.moved.product(t, s).spectral_norm_at_most(&norm), "({t}, {s})");
+            }
+        }
+    }
+    assert!(missed > 100, "only {missed} products were rounded");
+}
+
+#[test]
+fn lengths_at_the_ends_are_not_below_the_exact_ones() {
+    for case in (0..20).map(Case::new) {
+        let products = Products::new(&case.chain);
+        let norms = ProductNorms::new(&case.chain, &products, Norm::L2);
+        let last = case.chain.depth() + 1;
+        for norm in [Norm::L1, Norm::Linf] {
+            let ends = norms.with_ends(&case.chain, &products, norm);
+            for (t, s) in case.pairs() {
+                let bound = ends.get(t, s);
+                let is_end = if norm == Norm::L1 { s == 0 } else { t == last };
+                if !is_end {
+                    assert_eq!(bound, norms.get(t, s), "{norm} ({t}, {s})");
+                    continue;
+                }
+                // The largest column sum of the squares; of the transposed matrix, row sum.
+                let squares = case.moved.product(t, s).map(|_, x| x.times(x));
+                let largest = squares.norm(norm).lower;
+                let square = Dyadic::of(bound).times(&Dyadic::of(bound));
+                assert!(square >= largest, "{norm} ({t}, {s})");
+                assert!(bound <= norms.get(t, s), "{norm} ({t}, {s})");
+                let room = Dyadic::of(1.0 + 1e-6);
+                assert!(square <= largest.times(&room), "{norm} ({t}, {s}) is not tight");
+            }
+        }
+    }
 }
 
 #[test]

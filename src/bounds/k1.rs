@@ -3,7 +3,7 @@
 use super::products::ProductNorms;
 use super::streamed::Wanted;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
-use crate::network::LinearMap;
+use crate::network::{Chain, LinearMap};
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, mul_up};
 
@@ -72,26 +72,35 @@ impl Bound for K1 {
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         let chain = problem.chain();
-        let (norms, note) = if norm == Norm::L2 || problem.keeps_products() {
-            (ProductNorms::new(chain, problem.products()?, norm), None)
+        let (mantissa, note) = if norm == Norm::L2 {
+            (average_up(chain, problem.product_norms_l2()?, norm), None)
+        } else if problem.keeps_products() {
+            let norms = ProductNorms::new(chain, problem.products()?, norm);
+            (average_up(chain, &norms, norm), None)
         } else {
             let products = problem.streamed("K1", Wanted::All);
-            (ProductNorms::streamed(chain, &products, norm)?, products.remark("K*"))
+            let norms = ProductNorms::streamed(chain, &products, norm)?;
+            (average_up(chain, &norms, norm), products.remark("K*"))
         };
-        // cut[s] = c_s times the norm of the radius of the slopes after it, whole[s] times that of the slopes.
-        let (mut cut, mut whole) = (vec![1.0], vec![1.0]);
-        for t in 1..=chain.depth() + 1 {
-            let end = norms.end(t);
-            let factor = |s: usize| if s > 0 && s == end { whole[s] } else { cut[s] };
-            let c = (end..t).fold(0.0, |sum, s| add_up(sum, mul_up(norms.get(t, s), factor(s))));
-            let slopes = chain.slopes().get(t - 1).map(|s| s.norms_up(norm));
-            cut.push(mul_up(slopes.map_or(1.0, |s| s.radius), c));
-            whole.push(mul_up(slopes.map_or(1.0, |s| s.magnitude), c));
-        }
-        let found =
-            Certificate::upper_bound(self.id(), norm, problem.scaled_up(cut[chain.depth() + 1]));
+        let found = Certificate::upper_bound(self.id(), norm, problem.scaled_up(mantissa));
         Ok(Certificate { note, ..found })
     }
+}
+
+/// The average over all ways to cut, given the norms of the products, without the powers of two; `norm` is that of
+/// the hidden layers.
+pub(super) fn average_up(chain: &Chain, norms: &ProductNorms, norm: Norm) -> f64 {
+    // cut[s] = c_s times the norm of the radius of the slopes after it, whole[s] times that of the slopes.
+    let (mut cut, mut whole) = (vec![1.0], vec![1.0]);
+    for t in 1..=chain.depth() + 1 {
+        let end = norms.end(t);
+        let factor = |s: usize| if s > 0 && s == end { whole[s] } else { cut[s] };
+        let c = (end..t).fold(0.0, |sum, s| add_up(sum, mul_up(norms.get(t, s), factor(s))));
+        let slopes = chain.slopes().get(t - 1).map(|s| s.norms_up(norm));
+        cut.push(mul_up(slopes.map_or(1.0, |s| s.radius), c));
+        whole.push(mul_up(slopes.map_or(1.0, |s| s.magnitude), c));
+    }
+    cut[chain.depth() + 1]
 }
 
 /// The largest norm of a product of consecutive maps.

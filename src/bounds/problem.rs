@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ndarray::{Array2, s};
 
-use super::products::Products;
+use super::products::{ProductNorms, Products};
 use super::streamed::{Streamed, Wanted};
 use super::{Certificate, Cost, Refusal};
 use crate::network::{Chain, LoweredNetwork};
@@ -124,6 +124,7 @@ pub struct Problem {
     products_bytes: OnceLock<usize>,
     products: OnceLock<Products>,
     transposed_products: OnceLock<Products>,
+    product_norms_l2: OnceLock<ProductNorms>,
     results: Mutex<HashMap<(&'static str, Norm), Computed>>,
 }
 
@@ -150,6 +151,7 @@ impl Problem {
             products_bytes: OnceLock::new(),
             products: OnceLock::new(),
             transposed_products: OnceLock::new(),
+            product_norms_l2: OnceLock::new(),
             results: Mutex::default(),
         }
     }
@@ -209,6 +211,16 @@ impl Problem {
     pub fn products(&self) -> Result<&Products, Refusal> {
         self.check_memory()?;
         Ok(self.products.get_or_init(|| Products::new(self.chain())))
+    }
+
+    /// The norms of the products in l2.
+    ///
+    /// # Errors
+    /// As [`Problem::products`].
+    pub fn product_norms_l2(&self) -> Result<&ProductNorms, Refusal> {
+        let products = self.products()?;
+        let new = || ProductNorms::new(self.chain(), products, Norm::L2);
+        Ok(self.product_norms_l2.get_or_init(new))
     }
 
     /// Whether the products of the maps have been computed.

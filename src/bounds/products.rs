@@ -23,7 +23,7 @@ use super::streamed::Streamed;
 use crate::network::{Chain, LinearMap, Slopes};
 use crate::numeric::conv_norm::fields::ConvolutionMatrix;
 use crate::numeric::product::DotError;
-use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
+use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, sqrt_up};
 use crate::numeric::{Matrix, Norm};
 
 /// All products of a chain of depth `l`: `(t, s)` for `0 <= s < t <= l + 1`.
@@ -252,6 +252,8 @@ impl ProductError {
 #[derive(Debug, Clone)]
 pub struct ProductNorms {
     rows: Vec<Vec<f64>>,
+    /// In l2, how far the products are from the computed ones, see [`distances_l2_up`].
+    distances: Vec<Vec<f64>>,
     /// As [`Apply::end`].
     ends: Vec<usize>,
 }
@@ -259,19 +261,41 @@ pub struct ProductNorms {
 impl ProductNorms {
     /// The norms of all products, with their errors.
     pub fn new(chain: &Chain, products: &Products, norm: Norm) -> ProductNorms {
+        if norm == Norm::L2 {
+            let computed = table(chain, |t, s| products.get(t, s).value.norm_l2_up());
+            let distances = distances_l2_up(chain, products, &computed);
+            let rows = table(chain, |t, s| add_up(computed[t - 1][s], distances[t - 1][s]));
+            return ProductNorms { rows, distances, ends: vec![0; chain.depth() + 1] };
+        }
         let bounded = Bounded::new(chain, norm);
         let of = |t: usize, s: usize| {
             let Product { value, error } = products.get(t, s);
-            let norm = match norm {
-                Norm::L1 => value.norm_l1_up(),
-                Norm::Linf => value.norm_linf_up(),
-                Norm::L2 => value.norm_l2_up(),
-            };
+            let norm = if norm == Norm::L1 { value.norm_l1_up() } else { value.norm_linf_up() };
             bounded.norm_up(t, s, norm, *error)
         };
-        let ends = 1..=chain.depth() + 1;
-        let rows = ends.clone().map(|t| (0..t).map(|s| of(t, s)).collect()).collect();
-        ProductNorms { rows, ends: ends.map(|_| 0).collect() }
+        let ends = vec![0; chain.depth() + 1];
+        ProductNorms { rows: table(chain, of), distances: Vec::new(), ends }
+    }
+
+    /// These norms, which are those in l2, but from l1 to l2 for the products that begin at the inputs where `norm`
+    /// is l1, and from l2 to linf for those that end at the outputs where it is linf. Both are at most those in l2.
+    pub fn with_ends(&self, chain: &Chain, products: &Products, norm: Norm) -> ProductNorms {
+        let rows = table(chain, |t, s| {
+            let value = &products.get(t, s).value;
+            let length = match norm {
+                Norm::L1 if s == 0 => value.norm_l1_l2_up(),
+                Norm::Linf if t == chain.depth() + 1 => value.norm_l2_linf_up(),
+                _ => return self.get(t, s),
+            };
+            // The norm of a difference in l2 bounds its columns and rows.
+            add_up(length, self.distance(t, s)).min(self.get(t, s))
+        });
+        ProductNorms { rows, ..self.clone() }
+    }
+
+    /// A bound of the distance in l2 of `W~_(t,s)` from what was computed; for norms in l2.
+    pub fn distance(&self, t: usize, s: usize) -> f64 {
+        self.distances[t - 1][s]
     }
 
     /// The norms of all products without keeping any, for l1 and linf.
@@ -286,7 +310,8 @@ impl ProductNorms {
         };
         let ends = 1..=chain.depth() + 1;
         let rows: Result<_, Refusal> = ends.clone().map(row).collect();
-        Ok(ProductNorms { rows: rows?, ends: ends.map(|t| products.end(t)).collect() })
+        let ends = ends.map(|t| products.end(t)).collect();
+        Ok(ProductNorms { rows: rows?, distances: Vec::new(), ends })
     }
 
     /// The stage at which the products `(t, s)` end, see [`Apply::end`].
@@ -298,6 +323,53 @@ impl ProductNorms {
     pub fn get(&self, t: usize, s: usize) -> f64 {
         self.rows[t - 1][s]
     }
+}
+
+/// A number for each product `(t, s)`, in row `t - 1`.
+fn table(chain: &Chain, of: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
+    (1..=chain.depth() + 1).map(|t| (0..t).map(|s| of(t, s)).collect()).collect()
+}
+
+/// Bounds of `|| W~_(t,s) - P_(t,s) ||_2`, step by step, given bounds of the norms of the computed products `P`.
+///
+/// With `P' = P_(t-1,s)`, a map `W + D` with `|D| <= R` and `|P - W C P'| <= r |W| |C| |P'| + a` (see
+/// [`Product::extended`]; `r` and `a` of all steps so far are at least those of the last one),
+///
+/// `W~ - P = (W + D) C (W~' - P') + D C P' + (W C P' - P)`.
+///
+/// The products of absolute values that bound errors entry by entry grow with the square root of the width in each
+/// layer; these distances grow with the norms in l2, as the products do.
+fn distances_l2_up(chain: &Chain, products: &Products, computed: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let bounded = Bounded::new(chain, Norm::L2);
+    let mut distances: Vec<Vec<f64>> = Vec::with_capacity(computed.len());
+    for t in 1..=computed.len() {
+        let map = t - 1;
+        let (radius, magnitude) = (bounded.radii[map], bounded.magnitudes[map]);
+        let of = |s: usize| {
+            if s == map {
+                return radius;
+            }
+            let centre = bounded.centres[map - 1];
+            let before = products.get(t - 1, s);
+            let error = products.get(t, s).error;
+            let carried = mul_up(add_up(computed[map][map], radius), distances[map - 1][s]);
+            let moved = mul_up(radius, computed[map - 1][s]);
+            let rounded = mul_up(mul_up(error.relative, magnitude), size_up(&before.value));
+            let all = mul_up(centre, add_up(add_up(carried, moved), rounded));
+            let dimension = bounded.shapes[map].0.max(bounded.shapes[s].1) as f64;
+            add_up(all, mul_up(error.absolute, dimension))
+        };
+        let row = (0..t).map(of).collect();
+        distances.push(row);
+    }
+    distances
+}
+
+/// A bound of the norm in l2 of the absolute values of a matrix: by its norms in l1 and linf, or the root of the sum
+/// of the squares.
+fn size_up(m: &Matrix) -> f64 {
+    let squares = mul_up(sqrt_up(m.columns() as f64), m.norm_l1_l2_up());
+    absolute_norm_up(m, Norm::L2).min(squares)
 }
 
 /// What the norms of the exact products are bounded with: of each map, the norms of what bounds its

@@ -1,9 +1,9 @@
-//! The three norms of a matrix.
+//! The norms of a matrix.
 
 use ndarray::Array2;
 
 use super::{Entries, Matrix};
-use crate::numeric::rounding::max_up;
+use crate::numeric::rounding::{max_up, mul_up, sqrt_up};
 use crate::numeric::spectral::sparse::sparse_spectral_norm_up;
 use crate::numeric::spectral::spectral_norm_up;
 
@@ -35,5 +35,15 @@ impl Matrix {
     /// An upper bound of the l1 operator norm: the largest column sum of absolute values.
     pub fn norm_l1_up(&self) -> f64 {
         self.transposed().norm_linf_up()
+    }
+
+    /// An upper bound of the operator norm from l1 to l2: the largest Euclidean length of a column.
+    pub fn norm_l1_l2_up(&self) -> f64 {
+        sqrt_up(self.map_entries(|x| mul_up(x, x)).norm_l1_up())
+    }
+
+    /// An upper bound of the operator norm from l2 to linf: the largest Euclidean length of a row.
+    pub fn norm_l2_linf_up(&self) -> f64 {
+        sqrt_up(self.map_entries(|x| mul_up(x, x)).norm_linf_up())
     }
 }
