@@ -6,7 +6,7 @@
 use ndarray::ArrayView2;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use super::perturbation::{absolute_norm_up, perturbation_up};
+use super::perturbation::{absolute_norm_up, magnitude_up, radius_up};
 use crate::network::{Chain, Slopes};
 use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, sub_down, upper};
 use crate::numeric::spectral::rough::rough_spectral_norm_up;
@@ -261,7 +261,6 @@ fn error_up(chain: &Chain, norm: Norm) -> f64 {
     let operations: usize = chain.slopes().iter().map(|s| s.inputs() + 5).sum();
     let dimension = chain.inputs().max(chain.outputs());
     let relative = gamma(operations + dimension + 2);
-    let sizes = perturbation_up(chain, norm);
     // In each layer an entry is a sum over its inputs of two terms with two products each, which may lose 2^-1075,
     // the first of them times an entry of the state before. An error of all entries by e is one of at most e
     // times the larger side in any norm. Layers before and after multiply this by their norms: at most by the
@@ -274,7 +273,8 @@ fn error_up(chain: &Chain, norm: Norm) -> f64 {
     #[expect(clippy::float_arithmetic, reason = "exact: an integer times a power of two")]
     let lost = (2 * operations) as f64 * MIN_SUBNORMAL;
     let underflow = mul_up(mul_up(amplified, side as f64), lost);
-    add_up(add_up(mul_up(relative, sizes.magnitude), sizes.radius), underflow)
+    let rounding = mul_up(relative, magnitude_up(chain, norm));
+    add_up(add_up(rounding, radius_up(chain, norm)), underflow)
 }
 
 #[cfg(test)]

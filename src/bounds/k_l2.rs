@@ -94,14 +94,16 @@ impl Bound for KL2 {
             return Err(Refusal("no bound in l2 fits into the memory".to_owned()));
         };
         let upper = mul_up(sqrt_up(count as f64), upper);
-        let (name, root) = (source.name(), format!("times the square root of {count} {what}"));
-        let note = match norm {
-            Norm::L1 if source.id() == K1.id() => format!("{name} from l1 to l2 {root}"),
-            Norm::Linf if source.id() == K1.id() => format!("{name} from l2 to linf {root}"),
-            Norm::L1 | Norm::Linf => format!("{name} in l2 {root}"),
-            Norm::L2 => format!("{name} in l2"),
+        let between = match norm {
+            Norm::L1 if source.id() == K1.id() => "from l1 to l2",
+            Norm::Linf if source.id() == K1.id() => "from l2 to linf",
+            _ => "in l2",
         };
-        let note = format!("Kl2 {norm}: {note}");
+        let root = match count {
+            1 => String::new(),
+            _ => format!(" times the square root of {count} {what}"),
+        };
+        let note = format!("Kl2 {norm}: {} {between}{root}", source.name());
         Ok(Certificate::upper_bound(self.id(), norm, upper).with_note(note))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::k5;
-use super::perturbation::perturbation_up;
+use super::perturbation::radius_up;
 use super::side_by_side::side_by_side;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::Slopes;
@@ -230,7 +230,7 @@ impl<'a> Task<'a> {
         let built =
             sdp::Problem::new(weights, slopes).map_err(|error| Refusal(error.to_string()))?;
         let chain = if norm == Norm::L1 { built.transposed() } else { built };
-        let perturbation = perturbation_up(problem.chain(), norm).radius;
+        let perturbation = radius_up(problem.chain(), norm);
         let closed = seconds(problem, norm) > LONGEST;
         Ok(Task { problem, norm, chain, perturbation, closed })
     }

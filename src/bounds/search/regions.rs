@@ -18,7 +18,7 @@ use super::{Outcome, Split, Tree, best_first, enough};
 use crate::bounds::l::L;
 use crate::bounds::lower::lower_bounds;
 use crate::bounds::lower::verify::{jacobian_norm_down, norm_of};
-use crate::bounds::perturbation::perturbation_up;
+use crate::bounds::perturbation::radius_up;
 use crate::bounds::{Problem, Stop, memory};
 use crate::network::lowering::LoweredNetwork;
 use crate::network::ranges::{Propagation, Ranges};
@@ -107,7 +107,7 @@ impl<'a> Regions<'a> {
         let chain = transposed.unwrap_or_else(|| network.chain.clone());
         let row_norm = if norm == Norm::L2 { Norm::L2 } else { Norm::Linf };
         let layers = Layers::new(&chain);
-        let perturbation = perturbation_up(&chain, row_norm).radius;
+        let perturbation = radius_up(&chain, row_norm);
         Regions {
             network,
             exact: ExactNetwork::new(network),

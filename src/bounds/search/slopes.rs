@@ -11,7 +11,7 @@ use super::relaxation::Relaxation;
 use super::{Outcome, Split, Tree, best_first, enough};
 use crate::bounds::k::K;
 use crate::bounds::lower::verify::norm_of;
-use crate::bounds::perturbation::perturbation_up;
+use crate::bounds::perturbation::radius_up;
 use crate::bounds::side_by_side::side_by_side;
 use crate::bounds::{Options, Problem, memory};
 use crate::network::{Chain, Slopes};
@@ -72,7 +72,7 @@ impl SlopeTree {
         let slopes: Vec<Vec<Interval>> = chain.slopes().iter().map(Slopes::intervals).collect();
         let layers = Layers::new(&chain);
         let norm = if norm == Norm::L2 { Norm::L2 } else { Norm::Linf };
-        let perturbation = perturbation_up(&chain, norm).radius;
+        let perturbation = radius_up(&chain, norm);
         let relaxation = Relaxation::new(
             layers.weights.clone(),
             norm,
