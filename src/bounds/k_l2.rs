@@ -115,6 +115,7 @@ mod tests {
     use super::*;
     use crate::bounds::networks_for_tests::relu_problem;
     use crate::bounds::problem::Options;
+    use crate::numeric::exact;
 
     #[test]
     fn lengths_are_those_of_columns_and_rows() {
@@ -142,15 +143,35 @@ mod tests {
 
     #[test]
     fn a_problem_remembers_its_results() {
-        let problem = relu_problem([Array2::eye(2)]);
+        let problem = relu_problem([Array2::eye(3)]);
         let planted = Certificate::upper_bound("k_sdp", Norm::L2, 0.5);
         problem.remembered("k_sdp", Norm::L2, || Ok(planted.clone())).expect("planted");
         assert_eq!(compute(&KSdp, &problem, Norm::L2), Ok(planted));
         assert!(compute(&KSdp, &problem, Norm::L1).expect("of the identity").upper >= 1.0);
-        let found = compute(&KL2, &problem, Norm::Linf).expect("from what was planted");
-        assert!((0.5f64.sqrt()..0.5f64.sqrt() + 1e-15).contains(&found.upper));
-        let note = "Kl2 linf: Ksdp in l2 times the square root of 2 inputs";
+        // From what was planted; the nearest number to the root of 3 is below it.
+        let found = compute(&KL2, &problem, Norm::Linf).expect("a bound");
+        let root = exact(2.0 * found.upper);
+        assert!(&root * &root >= exact(3.0) && found.upper <= 0.866_025_403_784_438_8);
+        let note = "Kl2 linf: Ksdp in l2 times the square root of 3 inputs";
         assert_eq!(found.note.as_deref(), Some(note));
+    }
+
+    #[test]
+    fn notes_name_the_source() {
+        // Ksdp of a network of which it takes long is not a source, and where no products fit K1 is not.
+        let long = relu_problem(vec![Array2::eye(1200); 2]);
+        let note = |problem: &Problem, norm| KL2.compute(problem, norm).expect("a bound").note;
+        for (norm, said) in [
+            (Norm::L1, "Kl2 l1: K1 from l1 to l2 times the square root of 1200 outputs"),
+            (Norm::L2, "Kl2 l2: K1 in l2"),
+            (Norm::Linf, "Kl2 linf: K1 from l2 to linf times the square root of 1200 inputs"),
+        ] {
+            assert_eq!(note(&long, norm).as_deref(), Some(said));
+        }
+        let options = Options { memory_limit: 0, ..Options::default() };
+        let without = Problem::new(long.network().clone(), options);
+        let said = "Kl2 linf: K* in l2 times the square root of 1200 inputs";
+        assert_eq!(note(&without, Norm::Linf).as_deref(), Some(said));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::streamed::Streamed;
 use crate::network::{Chain, LinearMap, Slopes};
 use crate::numeric::conv_norm::fields::ConvolutionMatrix;
 use crate::numeric::product::DotError;
-use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up, sqrt_up};
+use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
 use crate::numeric::{Matrix, Norm};
 
 /// All products of a chain of depth `l`: `(t, s)` for `0 <= s < t <= l + 1`.
@@ -350,11 +350,12 @@ fn distances_l2_up(chain: &Chain, products: &Products, computed: &[Vec<f64>]) ->
                 return radius;
             }
             let centre = bounded.centres[map - 1];
-            let before = products.get(t - 1, s);
+            let before = &products.get(t - 1, s).value;
             let error = products.get(t, s).error;
             let carried = mul_up(add_up(computed[map][map], radius), distances[map - 1][s]);
             let moved = mul_up(radius, computed[map - 1][s]);
-            let rounded = mul_up(mul_up(error.relative, magnitude), size_up(&before.value));
+            let rounded =
+                mul_up(mul_up(error.relative, magnitude), absolute_norm_up(before, Norm::L2));
             let all = mul_up(centre, add_up(add_up(carried, moved), rounded));
             let dimension = bounded.shapes[map].0.max(bounded.shapes[s].1) as f64;
             add_up(all, mul_up(error.absolute, dimension))
@@ -363,13 +364,6 @@ fn distances_l2_up(chain: &Chain, products: &Products, computed: &[Vec<f64>]) ->
         distances.push(row);
     }
     distances
-}
-
-/// A bound of the norm in l2 of the absolute values of a matrix: by its norms in l1 and linf, or the root of the sum
-/// of the squares.
-fn size_up(m: &Matrix) -> f64 {
-    let squares = mul_up(sqrt_up(m.columns() as f64), m.norm_l1_l2_up());
-    absolute_norm_up(m, Norm::L2).min(squares)
 }
 
 /// What the norms of the exact products are bounded with: of each map, the norms of what bounds its

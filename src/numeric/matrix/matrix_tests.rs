@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used)] // a failed construction should stop the test
 
 use super::*;
+use crate::numeric::exact;
 use ndarray::arr2;
 
 fn banded(rows: usize, columns: usize) -> Csr {
@@ -83,6 +84,11 @@ fn lengths_of_columns_and_rows_are_rounded_up() {
             let relative = found / f64::sqrt(square) - 1.0;
             assert!((0.0..1e-14).contains(&relative), "{found}");
         }
+    }
+    // The nearest number to the root of 3 is below it.
+    let three = Matrix::dense(Array2::ones((3, 1)));
+    for root in [three.norm_l1_l2_up(), three.transposed().norm_l2_linf_up()] {
+        assert!(exact(root) * exact(root) >= exact(3.0) && root <= 1.732050807568878, "{root}");
     }
     // 1e-200 squared is no number; what is stored is nonzero, and so is its length.
     let tiny = Matrix::dense(arr2(&[[1e-200]]));
