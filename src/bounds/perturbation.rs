@@ -22,17 +22,17 @@ pub(super) fn radius_up(chain: &Chain, norm: Norm) -> f64 {
     if chain.maps().iter().all(|map| map.radius.is_none()) {
         return 0.0;
     }
-    let through_l2 = |side: usize| mul_up(sqrt_up(side as f64), moved_up(chain, Norm::L2));
+    let through_l2 = |side: usize| mul_up(sqrt_up(side as f64), distance_up(chain, Norm::L2));
     match norm {
-        Norm::L1 => moved_up(chain, norm).min(through_l2(chain.outputs())),
-        Norm::L2 => moved_up(chain, norm),
-        Norm::Linf => moved_up(chain, norm).min(through_l2(chain.inputs())),
+        Norm::L1 => distance_up(chain, norm).min(through_l2(chain.outputs())),
+        Norm::L2 => distance_up(chain, norm),
+        Norm::Linf => distance_up(chain, norm).min(through_l2(chain.inputs())),
     }
 }
 
 /// That distance by the norms of the maps: with one map after another,
 /// `(W + D) S J' - W S J = (W + D) S (J' - J) + D S J`.
-fn moved_up(chain: &Chain, norm: Norm) -> f64 {
+fn distance_up(chain: &Chain, norm: Norm) -> f64 {
     let (mut all, mut moved) = (1.0, 0.0);
     for (r, map) in chain.maps().iter().enumerate() {
         let slope = r.checked_sub(1).map_or(1.0, |r| chain.slopes()[r].norms_up(norm).magnitude);
