@@ -9,6 +9,20 @@ use lipbound::numeric::Norm;
 use proptest::prelude::{Just, Strategy, prop_assert, prop_oneof, proptest};
 use support::{problem, random_network, upper};
 
+/// Each bound is within 1e-9 of its exact value (see `tests/exact.rs`), so an order of the exact
+/// values holds for the computed ones with twice that room.
+const ROOM: f64 = 1.0 + 2e-9;
+
+fn activations() -> impl Strategy<Value = Activation> {
+    prop_oneof![
+        4 => Just(Activation::Relu),
+        1 => Just(Activation::LeakyRelu { negative_slope: 0.1 }),
+        1 => Just(Activation::Sigmoid),
+        1 => Just(Activation::Elu { alpha: 1.0 }),
+        1 => Just(Activation::Gelu { approximate: Default::default() }),
+    ]
+}
+
 /// Rounding in products of many layers is bounded by norms in l2 for K1 in l2: absolute values would grow by the root of
 /// the width, 40 times, and K1 with them.
 #[test]
@@ -24,20 +38,6 @@ fn k1_of_deep_networks_is_below_the_product_of_the_norms() {
         let k_l2 = upper(&problem, "k_l2", norm);
         assert!(k_l2 <= k1 * 30f64.sqrt() * ROOM, "{norm}: Kl2 {k_l2}, K1 {k1}");
     }
-}
-
-/// Each bound is within 1e-9 of its exact value (see `tests/exact.rs`), so an order of the exact
-/// values holds for the computed ones with twice that room.
-const ROOM: f64 = 1.0 + 2e-9;
-
-fn activations() -> impl Strategy<Value = Activation> {
-    prop_oneof![
-        4 => Just(Activation::Relu),
-        1 => Just(Activation::LeakyRelu { negative_slope: 0.1 }),
-        1 => Just(Activation::Sigmoid),
-        1 => Just(Activation::Elu { alpha: 1.0 }),
-        1 => Just(Activation::Gelu { approximate: Default::default() }),
-    ]
 }
 
 proptest! {

@@ -35,26 +35,31 @@ That of the bounds in l2, which are not computed twice where both norms are aske
 As in K1, K* and Ksdp; the square root and the product are rounded up.
 " }
 
-/// The bounds in l2 that take seconds and fit into the memory.
+/// The bounds in l2 that take seconds and fit into the memory; K* only where K1, which is at most as large, does not.
 fn sources(problem: &Problem) -> impl Iterator<Item = &'static dyn Bound> {
     let available = |bound: &&dyn Bound| {
         bound.cost(problem, Norm::L2) == Cost::Cheap
             && memory::check(*bound, problem, Norm::L2).is_ok()
     };
-    let bounds: [&dyn Bound; 3] = [&K1, &KSdp, &KStar];
-    let with_k1 = available(&bounds[0]);
-    bounds.into_iter().take(if with_k1 { 2 } else { 3 }).filter(available)
+    let product: &dyn Bound = if available(&(&K1 as &dyn Bound)) { &K1 } else { &KStar };
+    [product, &KSdp].into_iter().filter(available)
 }
 
-/// A bound of `||J||_2` by one of the sources; with K1, of the longest column where `norm` is l1, of the longest row
-/// where it is linf.
-fn length_up(source: &dyn Bound, problem: &Problem, norm: Norm) -> Result<f64, Refusal> {
-    if source.id() == K1.id() && norm != Norm::L2 {
-        let chain = problem.chain();
-        let norms = problem.product_norms_l2()?.with_ends(chain, problem.products()?, norm);
-        return Ok(problem.scaled_up(average_up(chain, &norms, Norm::L2)));
-    }
-    Ok(compute(source, problem, Norm::L2)?.upper)
+/// A bound of `||J||_2` by one of the sources, and between which norms it is one; with K1, of the longest column where
+/// `norm` is l1, of the longest row where it is linf.
+fn length_up(
+    source: &dyn Bound,
+    problem: &Problem,
+    norm: Norm,
+) -> Result<(f64, &'static str), Refusal> {
+    let between = match norm {
+        Norm::L1 if source.id() == K1.id() => "from l1 to l2",
+        Norm::Linf if source.id() == K1.id() => "from l2 to linf",
+        _ => return Ok((compute(source, problem, Norm::L2)?.upper, "in l2")),
+    };
+    let chain = problem.chain();
+    let norms = problem.product_norms_l2()?.with_ends(chain, problem.products()?, norm);
+    Ok((problem.scaled_up(average_up(chain, &norms, Norm::L2)), between))
 }
 
 impl Bound for KL2 {
@@ -90,15 +95,10 @@ impl Bound for KL2 {
         };
         let found = sources(problem)
             .filter_map(|bound| Some((bound, length_up(bound, problem, norm).ok()?)));
-        let Some((source, upper)) = found.min_by(|a, b| a.1.total_cmp(&b.1)) else {
+        let Some((source, (length, between))) = found.min_by(|a, b| a.1.0.total_cmp(&b.1.0)) else {
             return Err(Refusal("no bound in l2 fits into the memory".to_owned()));
         };
-        let upper = mul_up(sqrt_up(count as f64), upper);
-        let between = match norm {
-            Norm::L1 if source.id() == K1.id() => "from l1 to l2",
-            Norm::Linf if source.id() == K1.id() => "from l2 to linf",
-            _ => "in l2",
-        };
+        let upper = mul_up(sqrt_up(count as f64), length);
         let root = match count {
             1 => String::new(),
             _ => format!(" times the square root of {count} {what}"),

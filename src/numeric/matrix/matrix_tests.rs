@@ -66,20 +66,17 @@ fn the_norms_of_a_known_matrix() {
     assert_eq!((a.norm_l1_up(), a.norm_linf_up()), (6.0, 7.0));
 }
 
+fn sparse(a: Array2<f64>) -> Matrix {
+    Matrix::sparse(Csr::from_rows(a.nrows(), a.ncols(), |i, push| {
+        a.row(i).iter().enumerate().for_each(|(j, &x)| push(j, x));
+    }))
+}
+
 #[test]
 fn lengths_of_columns_and_rows_are_rounded_up() {
     // Columns with the squares 2 and 26, rows with 5, 22 and 1; each square, sum and root is rounded up.
     let entries = arr2(&[[1.0, -2.0], [0.0, 22f64.sqrt()], [1.0, 0.0]]);
-    let rows = |i: usize, push: &mut dyn FnMut(usize, f64)| {
-        entries
-            .row(i)
-            .iter()
-            .enumerate()
-            .filter(|(_, x)| **x != 0.0)
-            .for_each(|(j, &x)| push(j, x));
-    };
-    let sparse = Matrix::sparse(Csr::from_rows(3, 2, rows));
-    for a in [Matrix::dense(entries.clone()), sparse] {
+    for a in [Matrix::dense(entries.clone()), sparse(entries)] {
         for (found, square) in [(a.norm_l1_l2_up(), 26.0), (a.norm_l2_linf_up(), 22.0)] {
             let relative = found / f64::sqrt(square) - 1.0;
             assert!((0.0..1e-14).contains(&relative), "{found}");
@@ -97,11 +94,6 @@ fn lengths_of_columns_and_rows_are_rounded_up() {
 
 #[test]
 fn the_identity_alone_is_the_identity() {
-    let sparse = |a: Array2<f64>| {
-        Matrix::sparse(Csr::from_rows(a.nrows(), a.ncols(), |i, push| {
-            a.row(i).iter().enumerate().for_each(|(j, &x)| push(j, x));
-        }))
-    };
     assert!(Matrix::identity(3).is_identity() && sparse(arr2(&[[1.0]])).is_identity());
     for other in [
         arr2(&[[0.0, 1.0], [1.0, 0.0]]),
