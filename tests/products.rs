@@ -6,7 +6,8 @@ mod support;
 
 use lipbound::bounds::k4::Blocks;
 use lipbound::bounds::k5::{Cut, Errors};
-use lipbound::bounds::products::{ProductNorms, Products};
+use lipbound::bounds::product_norms::ProductNorms;
+use lipbound::bounds::products::Products;
 use lipbound::bounds::search::expansion::Layers;
 use lipbound::network::{Chain, Diagonal, LinearMap, Slopes};
 use lipbound::numeric::{Matrix, Norm};

@@ -1,6 +1,6 @@
 //! K1: the bound of Combettes and Pesquet.
 
-use super::products::ProductNorms;
+use super::product_norms::ProductNorms;
 use super::streamed::Wanted;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::{Chain, LinearMap};

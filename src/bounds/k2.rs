@@ -288,7 +288,7 @@ fn full_bound(chain: &Chain, norm: Norm) -> f64 {
         return k5;
     }
     // In l2 the absolute values of K5 can cost more than the triangle inequality of K1.
-    let norms = super::products::ProductNorms::new(chain, &products, norm);
+    let norms = super::product_norms::ProductNorms::new(chain, &products, norm);
     let radius = chain.slopes()[0].norms_up(norm).radius;
     k5.min(add_up(norms.get(2, 0), mul_up(mul_up(norms.get(2, 1), radius), norms.get(1, 0))))
 }

@@ -113,8 +113,8 @@ mod tests {
     use ndarray::{Array2, arr2};
 
     use super::*;
+    use crate::bounds::Options;
     use crate::bounds::networks_for_tests::relu_problem;
-    use crate::bounds::problem::Options;
     use crate::numeric::exact;
 
     #[test]

@@ -23,9 +23,11 @@ pub mod enumerate;
 pub mod memory;
 #[cfg(test)]
 mod networks_for_tests;
+pub mod options;
 mod perturbation;
 mod pool_hull;
 pub mod problem;
+pub mod product_norms;
 pub mod products;
 pub mod remaining;
 pub mod search;
@@ -33,7 +35,8 @@ mod side_by_side;
 pub mod streamed;
 
 pub use certificate::{Certificate, Guarantee};
-pub use problem::{Options, Problem, Progress, Stop};
+pub use options::{Options, Progress, Stop};
+pub use problem::Problem;
 
 use crate::numeric::Norm;
 

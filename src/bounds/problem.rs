@@ -1,115 +1,17 @@
 //! What the bounds of one network share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::{Array2, s};
 
-use super::products::{ProductNorms, Products};
+use super::product_norms::ProductNorms;
+use super::products::Products;
 use super::streamed::{Streamed, Wanted};
-use super::{Certificate, Cost, Refusal};
+use super::{Certificate, Cost, Options, Refusal};
 use crate::network::{Chain, LoweredNetwork};
 use crate::numeric::Norm;
 use crate::numeric::rounding::scale_up;
-
-/// Limits that the user can move.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The largest depth for which K4 walks its `2^depth` subsets.
-    pub k4_depth_limit: usize,
-    /// The bytes that the products of the maps may take.
-    pub memory_limit: usize,
-    /// The bytes that the whole process may take: a bound that is estimated to need more is refused.
-    pub ceiling: usize,
-    /// The multiplications that products may take which are not kept; beyond it they end early.
-    pub product_work: f64,
-    /// How many points the search of a lower bound looks at.
-    pub samples: usize,
-    /// The time after which each search for an exact value ends with what it has proved.
-    pub time_limit: Option<Duration>,
-    /// The number of parts after which it does so.
-    pub node_limit: usize,
-    /// Whether remarks on searches say how long they took.
-    pub timings: bool,
-    /// Whether estimates, of which nothing is proved, are wanted too.
-    pub estimates: bool,
-    /// Tells long computations to end with what they have proved so far.
-    pub stop: Stop,
-    /// Gets told how far a long computation is.
-    pub progress: Progress,
-}
-
-/// Where long computations say how far they are.
-#[derive(Clone, Default)]
-pub struct Progress(Option<Arc<Listener>>);
-
-type Listener = dyn Fn(&str) + Send + Sync;
-
-impl Progress {
-    /// Hands every message to `show`.
-    pub fn new(show: impl Fn(&str) + Send + Sync + 'static) -> Progress {
-        Progress(Some(Arc::new(show)))
-    }
-
-    /// Says how far a computation is; the message is only made where somebody listens.
-    pub fn say(&self, message: impl FnOnce() -> String) {
-        self.say_if(|| Some(message()));
-    }
-
-    /// The same where there may be nothing to say.
-    pub fn say_if(&self, message: impl FnOnce() -> Option<String>) {
-        if let Some(show) = &self.0
-            && let Some(message) = message()
-        {
-            show(&message);
-        }
-    }
-}
-
-impl std::fmt::Debug for Progress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Progress(shown)" } else { "Progress(silent)" })
-    }
-}
-
-/// A request to stop, shared between threads.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Asks all computations that share this to stop.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether to stop.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            k4_depth_limit: 20,
-            memory_limit: 8 << 30,
-            ceiling: usize::MAX,
-            product_work: PRODUCT_WORK,
-            samples: 2000,
-            time_limit: None,
-            node_limit: usize::MAX,
-            timings: false,
-            estimates: false,
-            stop: Stop::default(),
-            progress: Progress::default(),
-        }
-    }
-}
-
-/// Multiplications that take a few minutes.
-const PRODUCT_WORK: f64 = 5e12;
 
 /// The bytes that products of maps may take where there is another way: keeping them saves time where
 /// several bounds use them, but 2 GiB is what a small machine can spare.
@@ -391,15 +293,5 @@ mod tests {
                 assert_eq!(oriented.pushed(norm, push), Array2::<f64>::eye(inputs), "{norm}");
             }
         }
-    }
-
-    #[test]
-    fn progress_is_told() {
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let listener = Arc::clone(&heard);
-        let progress = Progress::new(move |m| listener.lock().expect("a list").push(m.to_owned()));
-        progress.say(|| "half".to_owned());
-        progress.say_if(|| None);
-        assert_eq!(*heard.lock().expect("a list"), ["half"]);
     }
 }

@@ -17,13 +17,10 @@
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::{IntoParallelRefIterator, ParallelExtend, ParallelIterator};
 
-use super::Refusal;
-use super::perturbation::absolute_norm_up;
-use super::streamed::Streamed;
 use crate::network::{Chain, LinearMap, Slopes};
 use crate::numeric::conv_norm::fields::ConvolutionMatrix;
 use crate::numeric::product::DotError;
-use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, max_up, mul_up};
+use crate::numeric::rounding::{MIN_SUBNORMAL, add_up, gamma, mul_up};
 use crate::numeric::{Matrix, Norm};
 
 /// All products of a chain of depth `l`: `(t, s)` for `0 <= s < t <= l + 1`.
@@ -245,163 +242,6 @@ impl ProductError {
             relative: add_up(add_up(a, b), mul_up(a, b)),
             absolute: add_up(carried, new.absolute),
         }
-    }
-}
-
-/// Upper bounds of the operator norms of the exact products `W~_(t,s)` in one norm.
-#[derive(Debug, Clone)]
-pub struct ProductNorms {
-    rows: Vec<Vec<f64>>,
-    /// In l2, how far the products are from the computed ones, see [`distances_l2_up`].
-    distances: Vec<Vec<f64>>,
-    /// As [`Apply::end`].
-    ends: Vec<usize>,
-}
-
-impl ProductNorms {
-    /// The norms of all products, with their errors.
-    pub fn new(chain: &Chain, products: &Products, norm: Norm) -> ProductNorms {
-        if norm == Norm::L2 {
-            let computed = table(chain, |t, s| products.get(t, s).value.norm_l2_up());
-            let distances = distances_l2_up(chain, products, &computed);
-            let rows = table(chain, |t, s| add_up(computed[t - 1][s], distances[t - 1][s]));
-            return ProductNorms { rows, distances, ends: vec![0; chain.depth() + 1] };
-        }
-        let bounded = Bounded::new(chain, norm);
-        let of = |t: usize, s: usize| {
-            let Product { value, error } = products.get(t, s);
-            let norm = if norm == Norm::L1 { value.norm_l1_up() } else { value.norm_linf_up() };
-            bounded.norm_up(t, s, norm, *error)
-        };
-        let ends = vec![0; chain.depth() + 1];
-        ProductNorms { rows: table(chain, of), distances: Vec::new(), ends }
-    }
-
-    /// These norms, which are those in l2, but from l1 to l2 for the products that begin at the inputs where `norm`
-    /// is l1, and from l2 to linf for those that end at the outputs where it is linf. Both are at most those in l2.
-    pub fn with_ends(&self, chain: &Chain, products: &Products, norm: Norm) -> ProductNorms {
-        let rows = table(chain, |t, s| {
-            let value = &products.get(t, s).value;
-            let length = match norm {
-                Norm::L1 if s == 0 => value.norm_l1_l2_up(),
-                Norm::Linf if t == chain.depth() + 1 => value.norm_l2_linf_up(),
-                _ => return self.get(t, s),
-            };
-            // The norm of a difference in l2 bounds its columns and rows.
-            add_up(length, self.distance(t, s)).min(self.get(t, s))
-        });
-        ProductNorms { rows, ..self.clone() }
-    }
-
-    /// A bound of the distance in l2 of `W~_(t,s)` from what was computed; for norms in l2.
-    pub fn distance(&self, t: usize, s: usize) -> f64 {
-        self.distances[t - 1][s]
-    }
-
-    /// The norms of all products without keeping any, for l1 and linf.
-    ///
-    /// # Errors
-    /// As [`Streamed::norms_up`].
-    pub fn streamed(chain: &Chain, products: &Streamed<'_>, norm: Norm) -> Result<Self, Refusal> {
-        let bounded = Bounded::new(chain, norm);
-        let row = |t: usize| -> Result<Vec<f64>, Refusal> {
-            let norms = products.norms_up(t, norm)?.into_iter().enumerate();
-            Ok(norms.map(|(s, n)| bounded.norm_up(t, s, n, products.error(t, s))).collect())
-        };
-        let ends = 1..=chain.depth() + 1;
-        let rows: Result<_, Refusal> = ends.clone().map(row).collect();
-        let ends = ends.map(|t| products.end(t)).collect();
-        Ok(ProductNorms { rows: rows?, distances: Vec::new(), ends })
-    }
-
-    /// The stage at which the products `(t, s)` end, see [`Apply::end`].
-    pub fn end(&self, t: usize) -> usize {
-        self.ends[t - 1]
-    }
-
-    /// A bound of the norm of `W~_(t,s)`.
-    pub fn get(&self, t: usize, s: usize) -> f64 {
-        self.rows[t - 1][s]
-    }
-}
-
-/// A number for each product `(t, s)`, in row `t - 1`.
-fn table(chain: &Chain, of: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
-    (1..=chain.depth() + 1).map(|t| (0..t).map(|s| of(t, s)).collect()).collect()
-}
-
-/// Bounds of `|| W~_(t,s) - P_(t,s) ||_2`, step by step, given bounds of the norms of the computed products `P`.
-///
-/// With `P' = P_(t-1,s)`, a map `W + D` with `|D| <= R` and `|P - W C P'| <= r |W| |C| |P'| + a` (see
-/// [`Product::extended`]; `r` and `a` of all steps so far are at least those of the last one),
-///
-/// `W~ - P = (W + D) C (W~' - P') + D C P' + (W C P' - P)`.
-///
-/// The products of absolute values that bound errors entry by entry grow with the square root of the width in each
-/// layer; these distances grow with the norms in l2, as the products do.
-fn distances_l2_up(chain: &Chain, products: &Products, computed: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let bounded = Bounded::new(chain, Norm::L2);
-    let mut distances: Vec<Vec<f64>> = Vec::with_capacity(computed.len());
-    for t in 1..=computed.len() {
-        let map = t - 1;
-        let (radius, magnitude) = (bounded.radii[map], bounded.magnitudes[map]);
-        let of = |s: usize| {
-            if s == map {
-                return radius;
-            }
-            let centre = bounded.centres[map - 1];
-            let before = &products.get(t - 1, s).value;
-            let error = products.get(t, s).error;
-            let carried = mul_up(add_up(computed[map][map], radius), distances[map - 1][s]);
-            let moved = mul_up(radius, computed[map - 1][s]);
-            let rounded =
-                mul_up(mul_up(error.relative, magnitude), absolute_norm_up(before, Norm::L2));
-            let all = mul_up(centre, add_up(add_up(carried, moved), rounded));
-            let dimension = bounded.shapes[map].0.max(bounded.shapes[s].1) as f64;
-            add_up(all, mul_up(error.absolute, dimension))
-        };
-        let row = (0..t).map(of).collect();
-        distances.push(row);
-    }
-    distances
-}
-
-/// What the norms of the exact products are bounded with: of each map, the norms of what bounds its
-/// absolute values and of its radius, and the size of its matrix; of each nonlinearity, that of the centre.
-struct Bounded {
-    magnitudes: Vec<f64>,
-    radii: Vec<f64>,
-    shapes: Vec<(usize, usize)>,
-    centres: Vec<f64>,
-}
-
-impl Bounded {
-    fn new(chain: &Chain, norm: Norm) -> Bounded {
-        let maps = chain.maps();
-        let radius =
-            |map: &LinearMap| map.radius.as_ref().map_or(0.0, |r| absolute_norm_up(r, norm));
-        Bounded {
-            magnitudes: maps.iter().map(|map| absolute_norm_up(&map.magnitude(), norm)).collect(),
-            radii: maps.iter().map(radius).collect(),
-            shapes: maps.iter().map(|map| (map.rows(), map.columns())).collect(),
-            centres: chain.slopes().iter().map(|s| s.norms_up(norm).centre).collect(),
-        }
-    }
-
-    /// A bound of the norm of `W~_(t,s)`, given one of the norm of `P`: by the triangle inequality
-    /// `||W~|| <= ||P|| + relative ||A|| + ||B|| + absolute * (dimension)`, where the norms of `A` and `B`
-    /// are bounded by products of norms.
-    fn norm_up(&self, t: usize, s: usize, computed: f64, error: ProductError) -> f64 {
-        let (mut a, mut b) = (self.magnitudes[s], self.radii[s]);
-        for k in s + 1..t {
-            let centre = self.centres[k - 1];
-            let with_radius = mul_up(mul_up(self.radii[k], centre), a);
-            b = add_up(mul_up(mul_up(self.magnitudes[k], centre), b), with_radius);
-            a = mul_up(mul_up(self.magnitudes[k], centre), a);
-        }
-        let dimension = self.shapes[t - 1].0.max(self.shapes[s].1) as f64;
-        let rounding = add_up(mul_up(error.relative, a), mul_up(error.absolute, dimension));
-        max_up(add_up(add_up(computed, b), rounding), 0.0)
     }
 }
 
