@@ -3,7 +3,7 @@
 use super::product_norms::ProductNorms;
 use super::streamed::Wanted;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
-use crate::network::{Chain, LinearMap};
+use crate::network::Chain;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, mul_up};
 
@@ -58,13 +58,13 @@ impl Bound for K1 {
 
     #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
-        // The products, and the norm of one of them at a time; of its absolute values only sums are held.
+        // The products, and norms of some of them at a time; of absolute values only sums are held.
         let maps = problem.chain().maps();
         let rows = maps.iter().map(|map| map.rows()).max().unwrap_or(0);
         let columns = maps.iter().map(|map| map.columns()).max().unwrap_or(0);
         let norms = maps.iter().map(|map| memory::map_norm(map, norm)).fold(0.0, f64::max);
         let of_product = match norm {
-            Norm::L2 => products_norm(maps, norm),
+            Norm::L2 => memory::of_lanes(memory::product_norm_l2(maps)),
             Norm::L1 | Norm::Linf => memory::dense_norm(rows, columns, norm),
         };
         memory::products_or_rows(problem, norm == Norm::L2, Wanted::All) + norms.max(of_product)
@@ -101,13 +101,4 @@ pub(super) fn average_up(chain: &Chain, norms: &ProductNorms, norm: Norm) -> f64
         whole.push(mul_up(slopes.map_or(1.0, |s| s.magnitude), c));
     }
     cut[chain.depth() + 1]
-}
-
-/// The largest norm of a product of consecutive maps.
-fn products_norm(maps: &[LinearMap], norm: Norm) -> f64 {
-    let each = maps.iter().enumerate().flat_map(|(s, first)| {
-        let columns = first.columns();
-        maps[s..].iter().map(move |last| memory::dense_norm(last.rows(), columns, norm))
-    });
-    each.fold(0.0, f64::max)
 }

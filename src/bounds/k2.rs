@@ -6,6 +6,7 @@ use super::enumerate::enumerate;
 use super::k5;
 use super::perturbation::absolute_norm_up;
 use super::products::Products;
+use super::side_by_side::at_most;
 use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound, memory};
 use crate::network::{Chain, LinearMap, Slopes};
 use crate::numeric::decompose::thin_svd;
@@ -89,21 +90,10 @@ impl Bound for K2 {
 
     #[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
-        // The decompositions of the inner maps are kept, with scratch space for one; each factor then has
-        // products of its own, and its K5 goes through whole where there are several columns.
-        let maps = problem.chain().maps();
-        let bytes = |map: &LinearMap| 8.0 * map.rows() as f64 * map.columns() as f64;
-        let all: f64 = maps.iter().map(bytes).sum();
-        let largest = maps.iter().map(bytes).fold(0.0, f64::max);
-        let pairs = maps.windows(2).map(|pair| {
-            let (rows, columns) = (pair[1].rows(), pair[0].columns());
-            let hidden = pair[0].rows();
-            let product = 8.0 * rows as f64 * columns as f64;
-            let start = if norm == Norm::L2 { rows.min(columns) } else { 1 };
-            let blocks = 8.0 * (rows + columns + hidden) as f64 * start as f64 * 4.0;
-            3.0 * product + blocks + memory::dense_norm(rows, columns, norm)
-        });
-        2.0 * all + 6.0 * largest + pairs.fold(0.0, f64::max)
+        // The decompositions of the inner maps are kept.
+        let chain = problem.chain();
+        let all: f64 = chain.maps().iter().map(bytes).sum();
+        2.0 * all + memory::of_lanes(bytes_of_factor(chain, norm))
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
@@ -142,6 +132,28 @@ impl Bound for K2 {
     }
 }
 
+#[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
+fn bytes(map: &LinearMap) -> f64 {
+    8.0 * map.rows() as f64 * map.columns() as f64
+}
+
+/// The scratch space of a decomposition; each factor then has products of its own, and its K5 goes through whole where
+/// there are several columns.
+#[expect(clippy::float_arithmetic, reason = "an estimate of memory")]
+fn bytes_of_factor(chain: &Chain, norm: Norm) -> f64 {
+    let maps = chain.maps();
+    let largest = maps.iter().map(bytes).fold(0.0, f64::max);
+    let pairs = maps.windows(2).map(|pair| {
+        let (rows, columns) = (pair[1].rows(), pair[0].columns());
+        let hidden = pair[0].rows();
+        let product = 8.0 * rows as f64 * columns as f64;
+        let start = if norm == Norm::L2 { rows.min(columns) } else { 1 };
+        let blocks = 8.0 * (rows + columns + hidden) as f64 * start as f64 * 4.0;
+        3.0 * product + blocks + memory::dense_norm(rows, columns, norm)
+    });
+    6.0 * largest + pairs.fold(0.0, f64::max)
+}
+
 /// The factors of K2: one-hidden-layer chains, and the norms with which the residuals of the
 /// decompositions enter.
 struct Factors {
@@ -150,6 +162,8 @@ struct Factors {
     /// the slopes.
     residuals: Vec<Residual>,
     whole: f64,
+    /// How many of them are worked on side by side.
+    lanes: usize,
 }
 
 struct Residual {
@@ -163,10 +177,9 @@ impl Factors {
     fn new(chain: &Chain, norm: Norm) -> Result<Factors, Refusal> {
         let depth = chain.depth();
         let maps = chain.maps();
-        let mut halves = Vec::new();
-        for map in &maps[1..depth.max(1)] {
-            halves.push(Halves::new(map, norm)?);
-        }
+        let lanes = memory::lanes(bytes_of_factor(chain, norm));
+        let inner = at_most(lanes, &maps[1..depth.max(1)], |map| Halves::new(map, norm));
+        let halves: Vec<Halves> = inner.into_iter().collect::<Result<_, _>>()?;
         let (mut chains, mut residuals) = (Vec::new(), Vec::new());
         for r in 1..=depth {
             let without_exponent = |map: &LinearMap| LinearMap { exponent: 0, ..map.clone() };
@@ -186,20 +199,20 @@ impl Factors {
             });
             chains.push(Chain::new(vec![right, left], vec![slopes]));
         }
-        Ok(Factors { chains, residuals, whole: maps[0].mantissa_norm_up(norm) })
+        Ok(Factors { chains, residuals, whole: maps[0].mantissa_norm_up(norm), lanes })
     }
 
     /// The product of the maxima `F_r`, with the residuals: as `W_r = B_r A_r + E_r`,
     /// `x_{r+1} = F_{r+1} x_r + ||A_{r+1}|| d_{r+1} ||E_r|| y_r` bounds the norm up to `A_{r+1}`, where
     /// `y_{r+1} = d_{r+1} ||W_r|| y_r` bounds the part of it before `A_{r+1}`. Returns also for how
     /// many factors `maximum` gave only a bound.
-    fn product_up(&self, maximum: impl Fn(&Chain) -> (f64, bool)) -> (f64, usize) {
+    fn product_up(&self, maximum: impl Fn(&Chain) -> (f64, bool) + Sync) -> (f64, usize) {
         let (mut x, mut y, mut bounded) = (1.0, 1.0, 0);
         if self.chains.is_empty() {
             return (self.whole, 0);
         }
-        for (chain, r) in self.chains.iter().zip(&self.residuals) {
-            let (factor, is_bounded) = maximum(chain);
+        let maxima = at_most(self.lanes, &self.chains, maximum);
+        for ((factor, is_bounded), r) in maxima.into_iter().zip(&self.residuals) {
             bounded += usize::from(is_bounded);
             let rest = mul_up(mul_up(mul_up(r.left, r.slope), r.residual), y);
             x = add_up(mul_up(factor, x), rest);

@@ -1,6 +1,8 @@
 //! K*: the product of the norms.
 
+use super::side_by_side::at_most;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
+use crate::network::Chain;
 use crate::numeric::Norm;
 use crate::numeric::rounding::mul_up;
 
@@ -25,8 +27,8 @@ The largest of all: K1 <= K*, K3 <= K* (l1, linf), K2 <= K* (l2).
 One norm per layer.
 
 # Rounding
-Row and column sums are rounded up; spectral norms are certified by a checked Cholesky
-factorisation; the product is rounded up.
+Row and column sums are rounded up; spectral norms are certified by a checked Cholesky factorisation, or
+without one where no entry is negative; the product is rounded up.
 " }
 
 impl Bound for KStar {
@@ -47,15 +49,20 @@ impl Bound for KStar {
     }
 
     fn memory(&self, problem: &Problem, norm: Norm) -> f64 {
-        // One map at a time.
-        problem.chain().maps().iter().map(|map| memory::map_norm(map, norm)).fold(0.0, f64::max)
+        memory::of_lanes(largest(problem.chain(), norm))
     }
 
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         let chain = problem.chain();
-        let maps = chain.maps().iter().map(|map| map.mantissa_norm_up(norm));
+        let lanes = memory::lanes(largest(chain, norm));
+        let maps = at_most(lanes, chain.maps(), |map| map.mantissa_norm_up(norm)).into_iter();
         let slopes = chain.slopes().iter().map(|s| s.norms_up(norm).magnitude);
         let product = maps.chain(slopes).fold(1.0, mul_up);
         Ok(Certificate::upper_bound(self.id(), norm, problem.scaled_up(product)))
     }
+}
+
+/// The memory that the norm of one map takes.
+fn largest(chain: &Chain, norm: Norm) -> f64 {
+    chain.maps().iter().map(|map| memory::map_norm(map, norm)).fold(0.0, f64::max)
 }

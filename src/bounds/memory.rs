@@ -144,6 +144,26 @@ pub fn dense_norm(rows: usize, columns: usize, norm: Norm) -> f64 {
     }
 }
 
+/// How many tasks of so many bytes each are done side by side: as many as there are threads if they fit into 256 MB
+/// together, and one in any case.
+pub fn lanes(bytes: f64) -> usize {
+    ((256e6 / bytes) as usize).clamp(1, rayon::current_num_threads().max(1))
+}
+
+/// The memory of tasks of so many bytes each that are done side by side.
+pub fn of_lanes(bytes: f64) -> f64 {
+    lanes(bytes) as f64 * bytes
+}
+
+/// The largest norm in l2 of a product of consecutive maps.
+pub fn product_norm_l2(maps: &[LinearMap]) -> f64 {
+    let each = maps.iter().enumerate().flat_map(|(s, first)| {
+        let columns = first.columns();
+        maps[s..].iter().map(move |last| dense_norm(last.rows(), columns, Norm::L2))
+    });
+    each.fold(0.0, f64::max)
+}
+
 /// The norm of a map. Sparse matrices have no Gram matrix of more than 2500 rows.
 pub fn map_norm(map: &LinearMap, norm: Norm) -> f64 {
     const SIDE: usize = 2500;
@@ -211,4 +231,19 @@ pub fn search(chain: &Chain, slack: f64) -> f64 {
     let threads = rayon::current_num_threads() as f64;
     let part = 8.0 * (weights + neurons as f64 * widest as f64);
     32.0 * weights + threads * (part + slack * relaxation(neurons, chain.inputs(), true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_fit_into_the_threads_and_the_memory() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("threads");
+        let found = |bytes: f64| pool.install(|| (lanes(bytes), of_lanes(bytes)));
+        assert_eq!(found(1e6), (4, 4e6));
+        assert_eq!(found(1e8), (2, 2e8));
+        assert_eq!(found(1e12), (1, 1e12));
+        assert_eq!(found(0.0), (4, 0.0));
+    }
 }

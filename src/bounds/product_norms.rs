@@ -1,9 +1,10 @@
 //! Norms of the products of a chain, with bounds of their errors (see [`super::products`]).
 
-use super::Refusal;
 use super::perturbation::absolute_norm_up;
 use super::products::{Apply, Product, ProductError, Products};
+use super::side_by_side::at_most;
 use super::streamed::Streamed;
+use super::{Refusal, memory};
 use crate::network::{Chain, LinearMap};
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, max_up, mul_up};
@@ -22,7 +23,7 @@ impl ProductNorms {
     /// The norms of all products, with their errors.
     pub fn new(chain: &Chain, products: &Products, norm: Norm) -> ProductNorms {
         if norm == Norm::L2 {
-            let computed = table(chain, |t, s| products.get(t, s).value.norm_l2_up());
+            let computed = computed_norms_l2_up(chain, products);
             let distances = distances_l2_up(chain, products, &computed);
             let rows = table(chain, |t, s| add_up(computed[t - 1][s], distances[t - 1][s]));
             return ProductNorms { rows, distances, ends: vec![0; chain.depth() + 1] };
@@ -83,6 +84,16 @@ impl ProductNorms {
     pub fn get(&self, t: usize, s: usize) -> f64 {
         self.rows[t - 1][s]
     }
+}
+
+/// The norms in l2 of the computed products, side by side: each takes one thread for most of its time.
+fn computed_norms_l2_up(chain: &Chain, products: &Products) -> Vec<Vec<f64>> {
+    let pairs: Vec<(usize, usize)> =
+        (1..=chain.depth() + 1).flat_map(|t| (0..t).map(move |s| (t, s))).collect();
+    let lanes = memory::lanes(memory::product_norm_l2(chain.maps()));
+    let norms = at_most(lanes, &pairs, |&(t, s)| products.get(t, s).value.norm_l2_up());
+    let mut norms = norms.into_iter();
+    (1..=chain.depth() + 1).map(|t| norms.by_ref().take(t).collect()).collect()
 }
 
 /// A number for each product `(t, s)`, in row `t - 1`.

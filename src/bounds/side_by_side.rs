@@ -10,8 +10,17 @@ use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIter
 /// further item of a parallel iterator meanwhile; then items are under way on top of each other, each with its memory.
 /// Here as many loops as there are threads take one item after the other.
 pub fn side_by_side<I: Sync, R: Send>(items: &[I], task: impl Fn(&I) -> R + Sync) -> Vec<R> {
+    at_most(usize::MAX, items, task)
+}
+
+/// The same with at most so many items at once.
+pub fn at_most<I: Sync, R: Send>(
+    most: usize,
+    items: &[I],
+    task: impl Fn(&I) -> R + Sync,
+) -> Vec<R> {
     let next = AtomicUsize::new(0);
-    let loops = 0..rayon::current_num_threads().min(items.len());
+    let loops = 0..rayon::current_num_threads().min(items.len()).min(most);
     let results = loops.into_par_iter().with_max_len(1).flat_map_iter(|_| {
         std::iter::from_fn(|| {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -50,6 +59,8 @@ mod tests {
             assert_eq!(pool.install(|| side_by_side(&items, task)), items);
         }
         assert!(side_by_side(&items[..0], task).is_empty());
-        assert!(most.into_inner() <= 8);
+        assert!(most.swap(0, Ordering::SeqCst) <= 8);
+        assert_eq!(pool.install(|| at_most(3, &items, task)), items);
+        assert!(most.into_inner() <= 3);
     }
 }

@@ -59,13 +59,10 @@ impl Grid {
         let nonzero = values.iter().filter(|&&x| x != 0.0);
         nonzero.take(PROBED).for_each(|&x| probe.include::<true>(x));
         // Maxima and minima do not depend on the order.
-        let chunks = values.par_chunks(1 << 16);
         if probe.grid().is_fine() {
-            let all = chunks.map(Extremes::of::<false>);
-            all.reduce(|| Extremes::NONE, Extremes::and).without_step()
+            Extremes::of_chunks::<false>(values).without_step()
         } else {
-            let all = chunks.map(Extremes::of::<true>);
-            all.reduce(|| Extremes::NONE, Extremes::and).grid()
+            Extremes::of_chunks::<true>(values).grid()
         }
     }
 
@@ -146,6 +143,16 @@ impl Extremes {
         }
         rest.iter().for_each(|&x| lanes[0].include::<LAST_BIT>(x));
         lanes.into_iter().fold(Extremes::NONE, Extremes::and)
+    }
+
+    /// The same with a thread for each part of many numbers.
+    fn of_chunks<const LAST_BIT: bool>(values: &[f64]) -> Extremes {
+        const CHUNK: usize = 1 << 16;
+        if values.len() <= CHUNK {
+            return Extremes::of::<LAST_BIT>(values);
+        }
+        let chunks = values.par_chunks(CHUNK).map(Extremes::of::<LAST_BIT>);
+        chunks.reduce(|| Extremes::NONE, Extremes::and)
     }
 
     #[inline(always)]

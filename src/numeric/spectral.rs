@@ -6,21 +6,28 @@
 //! `lambda_max(G) <= s + ||(s I - G) - R R^T||`, and the residual is computed with a rigorous bound
 //! of its rounding errors. Only matrix products are trusted, not the factorisation.
 
+mod guess;
+mod nonnegative;
 pub(in crate::numeric) mod partition;
 pub mod rough;
 pub mod sparse;
+
+pub(super) use guess::approximate_largest_eigenvalue;
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_matmul};
 use faer::{Accum, Mat, Par};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::decompose::{cholesky, symmetric_eigenvalues, thin_svd};
+use super::decompose::{cholesky, thin_svd};
 use super::grid::Grid;
 use super::product::{self, DotError};
 use super::rounding::{
     UNIT_ROUNDOFF, add_down, add_up, div_down, exponent, gamma, max_up, mul_down, mul_up, scale,
     scale_down, scale_may_round, scale_up, sqrt_down, sqrt_up, sub_down,
 };
+
+/// Lanczos steps for a guess.
+const GUESS_STEPS: usize = 200;
 
 /// An upper bound of `||a||_2` for an `m x n` matrix; `+inf` where an entry is not finite.
 ///
@@ -31,38 +38,38 @@ pub fn spectral_norm_up(a: ArrayView2<'_, f64>) -> f64 {
     if a.nrows() > a.ncols() {
         return spectral_norm_up(a.t());
     }
-    let largest = a.iter().fold(0.0, |m, x| max_up(m, x.abs()));
-    if largest == 0.0 {
-        return 0.0;
-    }
-    if largest.is_infinite() {
-        return f64::INFINITY;
+    let Some(entries) = a.as_slice_memory_order() else {
+        return spectral_norm_up(a.as_standard_layout().view());
+    };
+    let grid = Grid::of_slice(entries);
+    if grid.max == 0.0 || grid.max.is_infinite() {
+        return grid.max;
     }
     // Scale to entries below 1. What underflows is at most 2^-1075 per entry, in norm at most
     // sqrt(m n) 2^-1075: far below the relative distance of two numbers near the norm, which is at
     // least 1/2 here; `next_up` at the end covers it.
-    let shift = exponent(largest) + 1;
-    let inexact = a.iter().any(|&x| scale_may_round(x, -shift));
+    let shift = exponent(grid.max) + 1;
+    let inexact = scale_may_round(grid.min, -shift);
     let a = a.mapv(|x| scale(x, -shift));
     let squared = if a.nrows() == 1 {
         a.iter().fold(0.0, |sum, &x| add_up(sum, mul_up(x, x)))
     } else {
-        largest_gram_eigenvalue_up(a.view())
+        let grid = Grid::of_matrix(a.view());
+        let nonnegative = entries.iter().all(|&x| x >= 0.0);
+        let found = if nonnegative { nonnegative::square_of_norm_up(a.view(), grid) } else { None };
+        found.unwrap_or_else(|| largest_gram_eigenvalue_up(a.view(), grid))
     };
     let norm = sqrt_up(squared);
     scale_up(if inexact { norm.next_up() } else { norm }, shift)
 }
 
-/// An upper bound of the largest eigenvalue of `a a^T`, for entries below 1 in absolute value.
-fn largest_gram_eigenvalue_up(a: ArrayView2<'_, f64>) -> f64 {
-    let error = DotError::new(Grid::of(a.iter()), Grid::of(a.iter()), a.ncols());
+/// An upper bound of the largest eigenvalue of `a a^T`, for entries below 1 on the grid `grid`.
+fn largest_gram_eigenvalue_up(a: ArrayView2<'_, f64>, grid: Grid) -> f64 {
+    let error = DotError::new(grid, grid, a.ncols());
     let gram = product::multiply(a, a.t());
-    let a_grid = Grid::of(a.iter());
     let max = |sums: Vec<f64>| sums.into_iter().fold(0.0, max_up);
-    let norms = mul_up(
-        max(product::row_abs_sums_up(a, a_grid)),
-        max(product::row_abs_sums_up(a.t(), a_grid)),
-    );
+    let norms =
+        mul_up(max(product::row_abs_sums_up(a, grid)), max(product::row_abs_sums_up(a.t(), grid)));
     gram_eigenvalue_up(gram.view(), error, norms)
 }
 
@@ -83,7 +90,7 @@ fn gram_eigenvalue_up(gram: ArrayView2<'_, f64>, error: DotError, norms: f64) ->
 #[expect(clippy::float_arithmetic, reason = "guesses of the bound, each of which is verified")]
 pub fn largest_eigenvalue_up(g: ArrayView2<'_, f64>) -> f64 {
     let n = g.nrows();
-    let Some(guess) = approximate_largest_eigenvalue(g, 64) else {
+    let Some(guess) = approximate_largest_eigenvalue(g, GUESS_STEPS) else {
         return f64::INFINITY;
     };
     let mut margin = 64.0 * n as f64 * UNIT_ROUNDOFF;
@@ -163,47 +170,6 @@ pub fn cholesky_residual_up(m: ArrayView2<'_, f64>) -> Option<f64> {
     // one is below 2^-1024, that root is above 2^-511; otherwise it exceeds the exact one by 2 u, at least 2^-564.
     let total = add_up(sqrt_up(raise(residual_squares)), mul_up(gamma(n + 2), bound));
     total.is_finite().then_some(total)
-}
-
-/// A guess of the largest eigenvalue: all of them for small matrices, Lanczos with full
-/// reorthogonalisation and the given number of steps for large ones.
-pub(super) fn approximate_largest_eigenvalue(g: ArrayView2<'_, f64>, steps: usize) -> Option<f64> {
-    const DIRECT: usize = 96;
-    let n = g.nrows();
-    let value =
-        if n <= DIRECT { symmetric_eigenvalues(g)?.last().copied()? } else { lanczos(g, steps)? };
-    value.is_finite().then_some(value)
-}
-
-/// The largest Ritz value of a symmetric matrix after `steps` Lanczos steps from a fixed start.
-#[expect(clippy::float_arithmetic, reason = "a guess, which is verified")]
-fn lanczos(g: ArrayView2<'_, f64>, steps: usize) -> Option<f64> {
-    let n = g.nrows();
-    // A fixed start without symmetry: powers of the golden rotation.
-    let mut q = Array1::from_shape_fn(n, |i| 1.0 + (i as f64 * 0.618_033_988_749_894_9).fract());
-    q /= q.dot(&q).sqrt();
-    let mut basis: Vec<Array1<f64>> = Vec::with_capacity(steps);
-    let mut tridiagonal = Array2::<f64>::zeros((steps, steps));
-    for k in 0..steps {
-        let mut w = g.dot(&q);
-        basis.push(q);
-        tridiagonal[[k, k]] = basis[k].dot(&w);
-        for _ in 0..2 {
-            for b in &basis {
-                let along = b.dot(&w);
-                w.scaled_add(-along, b);
-            }
-        }
-        let length = w.dot(&w).sqrt();
-        if k + 1 == steps || length <= 1e-14 * tridiagonal[[0, 0]].abs() {
-            let used = tridiagonal.slice(ndarray::s![..=k, ..=k]);
-            return symmetric_eigenvalues(used)?.last().copied();
-        }
-        tridiagonal[[k, k + 1]] = length;
-        tridiagonal[[k + 1, k]] = length;
-        q = w / length;
-    }
-    None
 }
 
 /// A lower bound of `||a||_2`, from the Rayleigh quotient of an approximate singular vector.
