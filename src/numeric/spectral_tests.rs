@@ -113,10 +113,45 @@ fn what_is_not_finite_or_zero_has_no_bound_below() {
 
 #[test]
 fn the_crude_bounds_of_a_gram_matrix_are_used() {
-    // [1, 2]^T [1, 2] has one singular value, so that the trace of the Gram matrix is its square.
-    assert_eq!(spectral_norm_up(arr2(&[[1.0, 2.0], [2.0, 4.0]]).view()), 5.0);
-    // ||I||_1 ||I||_inf = 1, while the trace is 50.
-    assert_eq!(spectral_norm_up(Array2::eye(50).view()), 1.0);
+    // [1, -2]^T [1, -2] has one singular value, so that the trace of the Gram matrix is its square.
+    assert_eq!(spectral_norm_up(arr2(&[[1.0, -2.0], [-2.0, 4.0]]).view()), 5.0);
+    // ||D||_1 ||D||_inf = 1, while the trace is 50.
+    let signs = Array1::from_shape_fn(50, |i| if i == 7 { -1.0 } else { 1.0 });
+    assert_eq!(spectral_norm_up(Array2::from_diag(&signs).view()), 1.0);
+}
+
+#[test]
+fn matrices_without_negative_entries_have_no_margin() {
+    // [[2, 1], [1, 3]] with blocks of ones: 20 times (5 + sqrt(5)) / 2. Two products of 40 terms, and the quotients,
+    // which have met, are above it by less than 600 u; the margin of a guess would be 64 * 40 u of the square.
+    let entry = |i: usize, j: usize| [[2.0, 1.0], [1.0, 3.0]][i / 20][j / 20];
+    let norm = 10.0 * (5.0 + 5f64.sqrt());
+    let found = spectral_norm_up(Array2::from_shape_fn((40, 40), |(i, j)| entry(i, j)).view());
+    let u = UNIT_ROUNDOFF;
+    assert!((norm * (1.0 - 4.0 * u)..norm * (1.0 + 600.0 * u)).contains(&found), "{found} {norm}");
+    // With signs that do not change the norm, and that are too many for that: that margin, and rounding of its size.
+    let negated = Array2::from_shape_fn((40, 40), |(i, j)| {
+        let sign = |k: usize| if k >= 20 { -1.0 } else { 1.0 };
+        entry(i, j) * sign(i) * sign(j)
+    });
+    let found = spectral_norm_up(negated.view());
+    assert!((norm * (1.0 + 1000.0 * u)..norm * (1.0 + 4000.0 * u)).contains(&found), "{found}");
+}
+
+#[test]
+fn margins_grow_until_a_guess_is_verified() {
+    // I / 2 + v v^T / 2 with the unit vector v orthogonal to the start of the guess, which finds 1/2 only.
+    let n = 20;
+    let start = |i: usize| 1.0 + (i as f64 * 0.618_033_988_749_894_9).fract();
+    let mut v = Array2::zeros((n, 1));
+    (v[[0, 0]], v[[1, 0]]) = (start(1), -start(0));
+    v /= start(0).hypot(start(1));
+    let g = (Array2::<f64>::eye(n) + v.dot(&v.t())) / 2.0;
+    let guess = approximate_largest_eigenvalue(g.view(), GUESS_STEPS).expect("finite");
+    assert!((guess - 0.5).abs() < 1e-12, "{guess}");
+    // 64 * 20 u times powers of 16, up to the first that is at least 1, which is below 4.
+    let found = largest_eigenvalue_up(g.view());
+    assert!((1.0..2.5).contains(&found), "{found}");
 }
 
 #[test]
