@@ -89,7 +89,7 @@ impl Bound for K1 {
 
 /// The average over all ways to cut, given the norms of the products, without the powers of two; `norm` is that of
 /// the hidden layers.
-pub(super) fn average_up(chain: &Chain, norms: &ProductNorms, norm: Norm) -> f64 {
+fn average_up(chain: &Chain, norms: &ProductNorms, norm: Norm) -> f64 {
     // cut[s] = c_s times the norm of the radius of the slopes after it, whole[s] times that of the slopes.
     let (mut cut, mut whole) = (vec![1.0], vec![1.0]);
     for t in 1..=chain.depth() + 1 {

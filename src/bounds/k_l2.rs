@@ -2,19 +2,20 @@
 
 use super::k_sdp::KSdp;
 use super::k_star::KStar;
-use super::k1::{K1, average_up};
+use super::k1::K1;
+use super::lengths::lengths_up;
 use super::{Bound, Certificate, Cost, Problem, Refusal, compute, documented_bound, memory};
 use crate::numeric::Norm;
-use crate::numeric::rounding::{mul_up, sqrt_up};
+use crate::numeric::rounding::{max_up, mul_up, sqrt_up};
 
 documented_bound! { KL2, "\
 The least bound in l2, brought to l1 and linf by the equivalence of norms.
 
 # Definition
 Kl2 = min(K1, Ksdp in l2) times the square root of the number of outputs in l1, of inputs in linf, and 1
-in l2; of these two, those that are in the default set in l2, and K* where K1 is not. In K1 the norms of
-the products that begin at the inputs are those from l1 to l2 (lengths of columns) for l1, and of those
-that end at the outputs those from l2 to linf (lengths of rows) for linf.
+in l2; of these two, those that are in the default set in l2, and K* where K1 is not. K1 is taken for
+each input by itself in l1, with the lengths of its columns in place of the norms of the products that
+begin at the inputs, and for each output in linf, with lengths of rows; the largest of them counts.
 
 # Source
 ||A||_1 <= sqrt(m) max_j ||A e_j||_2 and ||A||_inf <= sqrt(n) max_i ||e_i^T A||_2 for m x n matrices
@@ -57,9 +58,8 @@ fn length_up(
         Norm::Linf if source.id() == K1.id() => "from l2 to linf",
         _ => return Ok((compute(source, problem, Norm::L2)?.upper, "in l2")),
     };
-    let chain = problem.chain();
-    let norms = problem.product_norms_l2()?.with_ends(chain, problem.products()?, norm);
-    Ok((problem.scaled_up(average_up(chain, &norms, Norm::L2)), between))
+    let longest = lengths_up(problem, norm)?.into_iter().fold(0.0, max_up);
+    Ok((problem.scaled_up(longest), between))
 }
 
 impl Bound for KL2 {
@@ -149,11 +149,13 @@ mod tests {
         assert_eq!(compute(&KSdp, &problem, Norm::L2), Ok(planted));
         assert!(compute(&KSdp, &problem, Norm::L1).expect("of the identity").upper >= 1.0);
         // From what was planted; the nearest number to the root of 3 is below it.
-        let found = compute(&KL2, &problem, Norm::Linf).expect("a bound");
-        let root = exact(2.0 * found.upper);
-        assert!(&root * &root >= exact(3.0) && found.upper <= 0.866_025_403_784_438_8);
-        let note = "Kl2 linf: Ksdp in l2 times the square root of 3 inputs";
-        assert_eq!(found.note.as_deref(), Some(note));
+        for (norm, what) in [(Norm::L1, "outputs"), (Norm::Linf, "inputs")] {
+            let found = compute(&KL2, &problem, norm).expect("a bound");
+            let root = exact(2.0 * found.upper);
+            assert!(&root * &root >= exact(3.0) && found.upper <= 0.866_025_403_784_438_8);
+            let note = format!("Kl2 {norm}: Ksdp in l2 times the square root of 3 {what}");
+            assert_eq!(found.note, Some(note));
+        }
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::k5;
+use super::lengths::lengths_up;
 use super::perturbation::radius_up;
 use super::side_by_side::side_by_side;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::Slopes;
 use crate::numeric::Norm;
-use crate::numeric::rounding::{add_up, max_up};
+use crate::numeric::rounding::{add_up, max_up, mul_up, sqrt_up};
 use crate::numeric::sdp::{self, Multipliers, Objective};
 
 documented_bound! { KSdp, "\
@@ -37,8 +38,8 @@ K <= Ksdp <= K1 in every norm, Ksdp <= K5 in l1 and linf.
 A barrier method: some tens of Newton steps. One takes (N + m)^3/3 operations for the Newton system of N
 neurons and, in l1 and linf, m inputs (outputs in l1), and N (4 sum w_r^2 + 8 sum w_r w_{r+1}) for all
 else, as layers of width w_r are coupled with their neighbours only. With one problem per row, those are
-skipped whose K5 is below the largest bound found, and the others end below it. In the default set where
-that is estimated at 5 seconds or less (on two cores). From an hour on a closed-form member of the same
+skipped whose K5 or Kl2 is below the largest bound found, and the others end below it. In the default set
+where that is estimated at 5 seconds or less (on two cores). From an hour on a closed-form member of the same
 family is used and said aloud.
 
 # Rounding
@@ -62,7 +63,7 @@ const WAVE: usize = 4;
 pub struct Proof {
     /// The bound without the powers of two of the maps, rounding of merged maps not included.
     pub mantissa: f64,
-    /// One problem in l2 (`row` is absent); in l1 and linf those rows whose K5 is larger than the bound.
+    /// One problem in l2 (`row` is absent); in l1 and linf those rows whose K5 and Kl2 are larger than the bound.
     pub problems: Vec<ProofOfRow>,
 }
 
@@ -123,7 +124,11 @@ impl Bound for KSdp {
         let head = if norm == Norm::L2 { outputs.min(inputs) } else { 1 };
         let closed = seconds(problem, norm) > LONGEST;
         let each = memory::relaxation(neurons + head, others, !closed);
-        let products = if norm == Norm::L2 { 0.0 } else { memory::products(problem) };
+        let products = if norm == Norm::L2 {
+            0.0
+        } else {
+            memory::products(problem) + memory::of_lanes(memory::product_norm_l2(chain.maps()))
+        };
         (3.0 + side_by_side) * weights + side_by_side * each + products
     }
 
@@ -192,13 +197,13 @@ pub fn verify(problem: &Problem, norm: Norm, proof: &Proof) -> Result<f64, Refus
         };
         check(Objective::Spectral, multipliers, "the problem".to_owned())?;
     } else {
-        for (row, &k5) in task.row_bounds()?.iter().enumerate() {
-            if k5 <= proof.mantissa {
+        for (row, &known) in task.row_bounds()?.iter().enumerate() {
+            if known <= proof.mantissa {
                 continue;
             }
             let given = proof.problems.iter().find(|p| p.row == Some(row));
             let Some(given) = given else {
-                return Err(failed(format!("row {row} is missing, and its K5 is larger")));
+                return Err(failed(format!("row {row} is missing, and its K5 and Kl2 are larger")));
             };
             check(Objective::Row(row), &given.multipliers, format!("row {row}"))?;
         }
@@ -265,46 +270,48 @@ impl<'a> Task<'a> {
         Ok(Solution { proof: Proof { mantissa: solved.upper, problems }, note: self.note() })
     }
 
-    /// K5 of each row, without the powers of two.
+    /// The smaller one of K5 and, with K1, Kl2 of each row, without the powers of two.
     fn row_bounds(&self) -> Result<Vec<f64>, Refusal> {
         let oriented = self.problem.oriented(self.norm);
         let start = oriented.start(self.norm);
         let block = k5::apply_up(oriented.chain, oriented.products()?, start);
-        Ok(block.column(0).to_vec())
+        let root = sqrt_up(self.chain.weights()[0].ncols() as f64);
+        let lengths = lengths_up(self.problem, self.norm)?.into_iter();
+        Ok(block.iter().zip(lengths).map(|(k5, length)| k5.min(mul_up(root, length))).collect())
     }
 
-    /// The largest bound over all rows, those with the largest K5 first; a row whose K5 is below the
-    /// largest bound so far is done with.
+    /// The largest bound over all rows, those first of which the most is known to be possible; a row of which that is
+    /// below the largest bound so far is done with.
     fn rows(&self) -> Result<Solution, Refusal> {
-        let k5 = self.row_bounds()?;
-        let mut order: Vec<usize> = (0..k5.len()).collect();
-        order.sort_by(|&i, &j| k5[j].total_cmp(&k5[i]).then(i.cmp(&j)));
+        let known = self.row_bounds()?;
+        let mut order: Vec<usize> = (0..known.len()).collect();
+        order.sort_by(|&i, &j| known[j].total_cmp(&known[i]).then(i.cmp(&j)));
         let (mut best, mut problems, mut given_up) = (0.0, Vec::new(), 0);
         let (first, others) = order.split_at(order.len().min(1));
         let mut done = 0;
         for wave in std::iter::once(first).chain(others.chunks(WAVE)) {
             self.problem.options().progress.say(|| {
                 let so_far = self.problem.scaled_up(best);
-                format!("Ksdp {}: {done} of {} rows, {so_far:.6} so far", self.norm, k5.len())
+                format!("Ksdp {}: {done} of {} rows, {so_far:.6} so far", self.norm, known.len())
             });
             done += wave.len();
-            let open: Vec<usize> = wave.iter().copied().filter(|&i| k5[i] > best).collect();
+            let open: Vec<usize> = wave.iter().copied().filter(|&i| known[i] > best).collect();
             if self.stopped() && !problems.is_empty() {
-                // What is left keeps its K5.
-                best = open.iter().map(|&i| k5[i]).fold(best, max_up);
+                // What is left keeps what is known of it.
+                best = open.iter().map(|&i| known[i]).fold(best, max_up);
                 given_up += open.len();
                 continue;
             }
             let solved = side_by_side(&open, |&i| self.solve(Objective::Row(i), best));
             for (&row, bound) in open.iter().zip(solved) {
                 match bound {
-                    Ok(bound) if bound.upper < k5[row] => {
+                    Ok(bound) if bound.upper < known[row] => {
                         best = max_up(best, bound.upper);
                         problems
                             .push(ProofOfRow { row: Some(row), multipliers: bound.multipliers });
                     }
                     _ => {
-                        best = max_up(best, k5[row]);
+                        best = max_up(best, known[row]);
                         given_up += 1;
                     }
                 }
@@ -312,7 +319,8 @@ impl<'a> Task<'a> {
         }
         let mut note = self.note();
         if given_up > 0 && note.is_none() {
-            note = Some(format!("Ksdp: {given_up} of {} rows are bounded by K5", k5.len()));
+            note =
+                Some(format!("Ksdp: {given_up} of {} rows are bounded by K5 or Kl2", known.len()));
         }
         problems.sort_by_key(|p| p.row);
         Ok(Solution { proof: Proof { mantissa: best, problems }, note })

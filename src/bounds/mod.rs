@@ -20,6 +20,7 @@ pub mod l;
 pub mod lower;
 
 pub mod enumerate;
+mod lengths;
 pub mod memory;
 #[cfg(test)]
 mod networks_for_tests;

@@ -38,20 +38,17 @@ impl ProductNorms {
         ProductNorms { rows: table(chain, of), distances: Vec::new(), ends }
     }
 
-    /// These norms, which are those in l2, but from l1 to l2 for the products that begin at the inputs where `norm`
-    /// is l1, and from l2 to linf for those that end at the outputs where it is linf. Both are at most those in l2.
-    pub fn with_ends(&self, chain: &Chain, products: &Products, norm: Norm) -> ProductNorms {
-        let rows = table(chain, |t, s| {
-            let value = &products.get(t, s).value;
-            let length = match norm {
-                Norm::L1 if s == 0 => value.norm_l1_l2_up(),
-                Norm::Linf if t == chain.depth() + 1 => value.norm_l2_linf_up(),
-                _ => return self.get(t, s),
-            };
-            // The norm of a difference in l2 bounds its columns and rows.
-            add_up(length, self.distance(t, s)).min(self.get(t, s))
-        });
-        ProductNorms { rows, ..self.clone() }
+    /// Bounds of the lengths of the columns of `W~_(t,s)` where `norm` is l1, of its rows where it is linf; for norms in
+    /// l2, which they do not exceed.
+    pub fn lengths_up(&self, products: &Products, (t, s): (usize, usize), norm: Norm) -> Vec<f64> {
+        let value = &products.get(t, s).value;
+        let lengths = match norm {
+            Norm::L1 => value.transposed().row_lengths_up(),
+            Norm::L2 | Norm::Linf => value.row_lengths_up(),
+        };
+        // The norm of a difference in l2 bounds its columns and rows.
+        let (distance, norm) = (self.distance(t, s), self.get(t, s));
+        lengths.into_iter().map(|length| add_up(length, distance).min(norm)).collect()
     }
 
     /// A bound of the distance in l2 of `W~_(t,s)` from what was computed; for norms in l2.

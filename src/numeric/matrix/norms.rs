@@ -37,13 +37,9 @@ impl Matrix {
         self.transposed().norm_linf_up()
     }
 
-    /// An upper bound of the operator norm from l1 to l2: the largest Euclidean length of a column.
-    pub fn norm_l1_l2_up(&self) -> f64 {
-        sqrt_up(self.map_entries(|x| mul_up(x, x)).norm_l1_up())
-    }
-
-    /// An upper bound of the operator norm from l2 to linf: the largest Euclidean length of a row.
-    pub fn norm_l2_linf_up(&self) -> f64 {
-        sqrt_up(self.map_entries(|x| mul_up(x, x)).norm_linf_up())
+    /// Upper bounds of the Euclidean lengths of the rows.
+    pub fn row_lengths_up(&self) -> Vec<f64> {
+        let squares = self.map_entries(|x| mul_up(x, x)).row_abs_sums_up();
+        squares.into_iter().map(sqrt_up).collect()
     }
 }
