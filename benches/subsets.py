@@ -85,17 +85,14 @@ def k2(maps, order):
 
 
 def k_l2(maps, order):
-    """K1 with the lengths of the columns at the inputs (l1) or of the rows at the outputs (linf)."""
+    """K1 of each input with the lengths of its columns (l1), or of each output with those of its rows (linf)."""
     total = 0.0
     for factors in ways_to_cut(maps):
-        norms = [np.linalg.norm(factor, 2) for factor in factors]
-        if order == 1:
-            norms[0] = np.sqrt((factors[0] ** 2).sum(axis=0).max())
-        else:
-            norms[-1] = np.sqrt((factors[-1] ** 2).sum(axis=1).max())
-        total += np.prod(norms)
+        end = factors.pop(0 if order == 1 else -1)
+        lengths = np.linalg.norm(end, axis=0 if order == 1 else 1)
+        total += lengths * np.prod([np.linalg.norm(factor, 2) for factor in factors])
     count = maps[-1].shape[0] if order == 1 else maps[0].shape[1]
-    return np.sqrt(count) * 2.0 ** -(len(maps) - 1) * total
+    return np.sqrt(count) * 2.0 ** -(len(maps) - 1) * total.max()
 
 
 def main():
