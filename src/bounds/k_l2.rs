@@ -3,10 +3,10 @@
 use super::k_sdp::KSdp;
 use super::k_star::KStar;
 use super::k1::K1;
-use super::lengths::lengths_up;
+use super::lengths::{lengths_up, sums_up};
 use super::{Bound, Certificate, Cost, Problem, Refusal, compute, documented_bound, memory};
 use crate::numeric::Norm;
-use crate::numeric::rounding::{max_up, mul_up, sqrt_up};
+use crate::numeric::rounding::max_up;
 
 documented_bound! { KL2, "\
 The least bound in l2, brought to l1 and linf by the equivalence of norms.
@@ -98,7 +98,7 @@ impl Bound for KL2 {
         let Some((source, (length, between))) = found.min_by(|a, b| a.1.0.total_cmp(&b.1.0)) else {
             return Err(Refusal("no bound in l2 fits into the memory".to_owned()));
         };
-        let upper = mul_up(sqrt_up(count as f64), length);
+        let upper = sums_up(chain, norm, length);
         let root = match count {
             1 => String::new(),
             _ => format!(" times the square root of {count} {what}"),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::k5;
-use super::lengths::lengths_up;
+use super::lengths::{lengths_up, sums_up};
 use super::perturbation::radius_up;
 use super::side_by_side::side_by_side;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::Slopes;
 use crate::numeric::Norm;
-use crate::numeric::rounding::{add_up, max_up, mul_up, sqrt_up};
+use crate::numeric::rounding::{add_up, max_up};
 use crate::numeric::sdp::{self, Multipliers, Objective};
 
 documented_bound! { KSdp, "\
@@ -275,9 +275,10 @@ impl<'a> Task<'a> {
         let oriented = self.problem.oriented(self.norm);
         let start = oriented.start(self.norm);
         let block = k5::apply_up(oriented.chain, oriented.products()?, start);
-        let root = sqrt_up(self.chain.weights()[0].ncols() as f64);
+        let chain = self.problem.chain();
         let lengths = lengths_up(self.problem, self.norm)?.into_iter();
-        Ok(block.iter().zip(lengths).map(|(k5, length)| k5.min(mul_up(root, length))).collect())
+        let k_l2 = lengths.map(|length| sums_up(chain, self.norm, length));
+        Ok(block.iter().zip(k_l2).map(|(k5, k_l2)| k5.min(k_l2)).collect())
     }
 
     /// The largest bound over all rows, those first of which the most is known to be possible; a row of which that is
@@ -380,3 +381,7 @@ impl CertificateEntry {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "k_sdp_tests.rs"]
+mod tests;

@@ -1,8 +1,9 @@
 //! Euclidean lengths of the columns or rows of all Jacobians, each bounded as K1 bounds their norm in l2.
 
 use super::{Problem, Refusal};
+use crate::network::Chain;
 use crate::numeric::Norm;
-use crate::numeric::rounding::{add_up, mul_up};
+use crate::numeric::rounding::{add_up, mul_up, sqrt_up};
 
 /// Upper bounds of the lengths of the columns of every Jacobian where `norm` is l1, of its rows where it is linf, without
 /// the powers of two of the maps.
@@ -30,6 +31,18 @@ pub(super) fn lengths_up(problem: &Problem, norm: Norm) -> Result<Vec<f64>, Refu
     })
 }
 
+/// An upper bound of the norm in l1 of matrices of the chain's outputs and inputs, given one of the lengths of their
+/// columns; in linf, of their rows; in l2 that bound itself. A vector of `m` numbers of length `x` has a sum of absolute
+/// values of at most `sqrt(m) x`.
+pub(super) fn sums_up(chain: &Chain, norm: Norm, length: f64) -> f64 {
+    let count = match norm {
+        Norm::L1 => chain.outputs(),
+        Norm::L2 => 1,
+        Norm::Linf => chain.inputs(),
+    };
+    mul_up(sqrt_up(count as f64), length)
+}
+
 /// `c_last`, where `c_t = ends(t) + sum over 0 < s < t of norm(t, s) radius(s) c_s`, entry by entry.
 fn along_up(
     last: usize,
@@ -37,7 +50,7 @@ fn along_up(
     norm: impl Fn(usize, usize) -> f64,
     radius: impl Fn(usize) -> f64,
 ) -> Vec<f64> {
-    let mut behind_cuts: Vec<Vec<f64>> = Vec::with_capacity(last - 1);
+    let mut behind_cuts: Vec<Vec<f64>> = Vec::new();
     for t in 1..last {
         let c = with_cuts_up(ends(t), &behind_cuts, |s| norm(t, s));
         behind_cuts.push(c.into_iter().map(|c| mul_up(radius(t), c)).collect());

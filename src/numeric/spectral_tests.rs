@@ -177,6 +177,19 @@ fn the_largest_eigenvalue_may_be_negative() {
     assert!((-3.0..=-3.0 * (1.0 - 1e-13)).contains(&bound), "{bound}");
 }
 
+#[test]
+fn the_rounding_of_a_shifted_diagonal_counts() {
+    // Small beside the diagonal, so that what is added to it shows.
+    let (s, g) = (1e-3, arr2(&[[-1.0, 0.25], [0.25, -0.5]]));
+    let shifted = arr2(&[[s + 1.0, 0.0], [-0.25, s + 0.5]]);
+    let residual = cholesky_residual_up(shifted.view()).expect("positive definite");
+    let found = exact(eigenvalues_at_most_up(g.view(), s).expect("positive definite"));
+    let added = found - exact(s) - exact(residual);
+    // An entry of 1.001 is off by at most u times it; 2 u are added, and two sums are rounded up.
+    let entry = exact(s) + exact(1.0);
+    assert!(added >= &entry * exact(UNIT_ROUNDOFF) && added <= entry * exact(3.0 * UNIT_ROUNDOFF));
+}
+
 /// `R R^T` for a factor in which nothing is rounded.
 fn product(factor: &Array2<f64>) -> Array2<f64> {
     factor.dot(&factor.t())

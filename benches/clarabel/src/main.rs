@@ -1,7 +1,8 @@
 //! The SDP bound against a general conic solver on the same problem: time, and difference of the values.
 //!
-//! `LIPBOUND_CLARABEL_NEURONS` replaces the numbers of neurons, as in `20,40,60`, and
-//! `LIPBOUND_CLARABEL_NORMS` the norms, as in `linf`; the conic solver takes very long in l2.
+//! `LIPBOUND_CLARABEL_NEURONS` replaces the numbers of neurons, as in `20,40,60` or, for several hidden layers,
+//! `4x20,6x30`, `LIPBOUND_CLARABEL_NORMS` the norms, as in `linf`; the conic solver takes very long in l2.
+//! `LIPBOUND_CLARABEL_SECONDS` is when it ends its iterations.
 
 use std::time::{Duration, Instant};
 
@@ -20,15 +21,16 @@ const INPUTS: usize = 10;
 
 /// A random network with ReLU activations, entries uniform in `[-1, 1] / sqrt(width)`: the one of the
 /// bench `sdp`.
-fn network(neurons: usize) -> Problem {
+fn network(hidden: &[usize]) -> Problem {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
     let mut entry = |width: usize| rng.random_range(-1.0..1.0) / (width as f64).sqrt();
-    let widths = [INPUTS, neurons, 1];
+    let widths = [&[INPUTS], hidden, &[1]].concat();
     let weights = widths
         .windows(2)
         .map(|w| Array2::from_shape_simple_fn((w[1], w[0]), || entry(w[0])))
         .collect();
-    Problem::new(weights, vec![vec![(0.0, 1.0); neurons]]).expect("a valid chain")
+    let slopes = hidden.iter().map(|&neurons| vec![(0.0, 1.0); neurons]).collect();
+    Problem::new(weights, slopes).expect("a valid chain")
 }
 
 /// A semidefinite program `minimise cost z` with `constant + sum z_k M_k >= 0`, as clarabel takes it.
@@ -44,39 +46,47 @@ fn position(i: usize, j: usize) -> usize {
     j * (j + 1) / 2 + i
 }
 
-/// The dual problem with the variables `(x, d)` in l2 and `(x, d, 1)` for an output row:
-/// `sum lambda_j x_j^2 + sum T_k d_k (d_k - p_k) >= |W_1 d|^2` (l2, all `lambda` the same) and
-/// `gamma + sum lambda_j x_j^2 + sum T_k d_k (d_k - p_k) >= W_1 d` (row), where `p = W_0 x`.
+/// The dual problem with the variables `(x, d_1, ..., d_l)` in l2 and `(x, d_1, ..., d_l, 1)` for an output row:
+/// `sum lambda_j x_j^2 + sum T_k d_k (d_k - p_k) >= |W_l d_l|^2` (l2, all `lambda` the same) and
+/// `gamma + sum lambda_j x_j^2 + sum T_k d_k (d_k - p_k) >= W_l d_l` (row), where `p_1 = W_0 x` and
+/// `p_{r+1} = W_r d_r`.
 fn program(problem: &Problem, objective: Objective) -> Program {
-    let (first, last) = (&problem.weights()[0], problem.weights()[1].row(0));
-    let (neurons, inputs) = first.dim();
+    let (last, maps) = problem.weights().split_last().expect("a valid chain");
+    let last = last.row(0);
+    let inputs = maps[0].ncols();
     let spectral = objective == Objective::Spectral;
-    let size = inputs + neurons + usize::from(!spectral);
+    let size = inputs + problem.neurons() + usize::from(!spectral);
+    let behind = inputs + problem.neurons() - last.len();
     let root = 2f64.sqrt();
     let mut constant = vec![0.0; size * (size + 1) / 2];
     let mut columns: Vec<Vec<(usize, f64)>> = Vec::new();
     let diagonal = |i| (position(i, i), 1.0);
     if spectral {
         columns.push((0..inputs).map(diagonal).collect());
-        for j in 0..neurons {
+        for j in 0..last.len() {
             for i in 0..=j {
                 let scale = if i == j { 1.0 } else { root };
-                constant[position(inputs + i, inputs + j)] = -scale * last[i] * last[j];
+                constant[position(behind + i, behind + j)] = -scale * last[i] * last[j];
             }
         }
     } else {
         columns.extend((0..inputs).map(|i| vec![diagonal(i)]));
         columns.push(vec![diagonal(size - 1)]);
-        for i in 0..neurons {
-            constant[position(inputs + i, size - 1)] = -root * last[i] / 2.0;
+        for i in 0..last.len() {
+            constant[position(behind + i, size - 1)] = -root * last[i] / 2.0;
         }
     }
     let mut cost = vec![1.0; columns.len()];
-    for k in 0..neurons {
-        let at = inputs + k;
-        let off = (0..inputs).map(|j| (position(j, at), -root * first[[k, j]] / 2.0));
-        columns.push(off.chain([diagonal(at)]).collect());
-        cost.push(0.0);
+    let mut start = 0;
+    for w in maps {
+        for (k, row) in w.rows().into_iter().enumerate() {
+            let at = start + w.ncols() + k;
+            let off = row.into_iter().enumerate();
+            let off = off.map(|(j, w)| (position(start + j, at), -root * w / 2.0));
+            columns.push(off.chain([diagonal(at)]).collect());
+            cost.push(0.0);
+        }
+        start += w.ncols();
     }
     Program { size, cost, constant, columns }
 }
@@ -96,7 +106,9 @@ fn general(problem: &Problem, objective: Objective) -> (f64, SolverStatus) {
     let a = CscMatrix::new(program.constant.len(), unknowns, starts, rows, values);
     let p = CscMatrix::zeros((unknowns, unknowns));
     let cones = [PSDTriangleConeT(program.size)];
-    let settings = DefaultSettings { verbose: false, ..DefaultSettings::default() };
+    let seconds = std::env::var("LIPBOUND_CLARABEL_SECONDS");
+    let time_limit = seconds.map_or(f64::INFINITY, |s| s.parse().expect("seconds"));
+    let settings = DefaultSettings { verbose: false, time_limit, ..DefaultSettings::default() };
     let solver = DefaultSolver::new(&p, &program.cost, &a, &program.constant, &cones, settings);
     let mut solver = solver.expect("a valid program");
     solver.solve();
@@ -123,12 +135,12 @@ fn timed<T>(runs: usize, mut f: impl FnMut() -> T) -> (T, Duration) {
 fn main() {
     let wanted = std::env::var("LIPBOUND_CLARABEL_NEURONS");
     let wanted = wanted.unwrap_or_else(|_| "20,30".to_owned());
-    let sizes: Vec<usize> =
-        wanted.split(',').map(|n| n.trim().parse().expect("numbers of neurons")).collect();
+    let number = |n: &str| n.trim().parse::<usize>().expect("numbers of neurons");
     let norms = std::env::var("LIPBOUND_CLARABEL_NORMS").unwrap_or_else(|_| "l2,linf".to_owned());
     println!("norm  neurons  lipbound [s]  clarabel [s]    ratio  lipbound / clarabel - 1  status");
-    for &neurons in &sizes {
-        let problem = network(neurons);
+    for neurons in wanted.split(',') {
+        let (layers, width) = neurons.split_once('x').unwrap_or(("1", neurons));
+        let problem = network(&vec![number(width); number(layers)]);
         let objectives = [("l2", Objective::Spectral), ("linf", Objective::Row(0))];
         for (name, objective) in objectives.into_iter().filter(|(name, _)| norms.contains(name)) {
             let (ours, our_time) =

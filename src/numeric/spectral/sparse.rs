@@ -334,6 +334,16 @@ mod tests {
     }
 
     #[test]
+    fn norms_of_rows_that_are_the_same_are_rounded_once() {
+        // The trace of the Gram matrix is the square of the norm.
+        for k in 2..40u32 {
+            let a = sparse(&Array2::from_elem((2, k as usize), -1.0));
+            let up = exact(sparse_spectral_norm_up(&a, &a.transposed(), &[]));
+            assert!(&up * &up >= RBig::from(2 * k), "{k}");
+        }
+    }
+
+    #[test]
     fn entries_that_scaling_loses_count() {
         // sqrt(2^2000 + 2^-200) is above 2^1000; scaled to entries below 1, 2^-100 is 0.
         let large = power_of_two(1000);
