@@ -3,7 +3,7 @@
 use super::k_sdp::KSdp;
 use super::k_star::KStar;
 use super::k1::K1;
-use super::lengths::{lengths_up, sums_up};
+use super::lengths::{lengths_up, sum_of_absolute_values_up};
 use super::{Bound, Certificate, Cost, Problem, Refusal, compute, documented_bound, memory};
 use crate::numeric::Norm;
 use crate::numeric::rounding::max_up;
@@ -98,7 +98,7 @@ impl Bound for KL2 {
         let Some((source, (length, between))) = found.min_by(|a, b| a.1.0.total_cmp(&b.1.0)) else {
             return Err(Refusal("no bound in l2 fits into the memory".to_owned()));
         };
-        let upper = sums_up(chain, norm, length);
+        let upper = sum_of_absolute_values_up(count, length);
         let root = match count {
             1 => String::new(),
             _ => format!(" times the square root of {count} {what}"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::k5;
-use super::lengths::{lengths_up, sums_up};
+use super::lengths::{lengths_up, sum_of_absolute_values_up};
 use super::perturbation::radius_up;
 use super::side_by_side::side_by_side;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
@@ -275,9 +275,9 @@ impl<'a> Task<'a> {
         let oriented = self.problem.oriented(self.norm);
         let start = oriented.start(self.norm);
         let block = k5::apply_up(oriented.chain, oriented.products()?, start);
-        let chain = self.problem.chain();
+        let count = self.chain.weights()[0].ncols();
         let lengths = lengths_up(self.problem, self.norm)?.into_iter();
-        let k_l2 = lengths.map(|length| sums_up(chain, self.norm, length));
+        let k_l2 = lengths.map(|length| sum_of_absolute_values_up(count, length));
         Ok(block.iter().zip(k_l2).map(|(k5, k_l2)| k5.min(k_l2)).collect())
     }
 

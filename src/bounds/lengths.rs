@@ -1,7 +1,6 @@
 //! Euclidean lengths of the columns or rows of all Jacobians, each bounded as K1 bounds their norm in l2.
 
 use super::{Problem, Refusal};
-use crate::network::Chain;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, mul_up, sqrt_up};
 
@@ -31,15 +30,9 @@ pub(super) fn lengths_up(problem: &Problem, norm: Norm) -> Result<Vec<f64>, Refu
     })
 }
 
-/// An upper bound of the norm in l1 of matrices of the chain's outputs and inputs, given one of the lengths of their
-/// columns; in linf, of their rows; in l2 that bound itself. A vector of `m` numbers of length `x` has a sum of absolute
-/// values of at most `sqrt(m) x`.
-pub(super) fn sums_up(chain: &Chain, norm: Norm, length: f64) -> f64 {
-    let count = match norm {
-        Norm::L1 => chain.outputs(),
-        Norm::L2 => 1,
-        Norm::Linf => chain.inputs(),
-    };
+/// An upper bound of the sum of the absolute values of a column or row of `count` numbers, given one of its length:
+/// `sqrt(count)` times that (Cauchy and Schwarz).
+pub(super) fn sum_of_absolute_values_up(count: usize, length: f64) -> f64 {
     mul_up(sqrt_up(count as f64), length)
 }
 
