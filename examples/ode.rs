@@ -13,7 +13,7 @@ use std::path::Path;
 use lipbound::bounds::{Options, Problem, find};
 use lipbound::io::{ReadOptions, Source, read};
 use lipbound::network::LoweredNetwork;
-use lipbound::numeric::Norm;
+use lipbound::numeric::{Interval, Norm};
 
 /// The bounds that are shown: the product of the norms, the semidefinite relaxation, and L itself.
 pub const BOUNDS: [&str; 3] = ["k_star", "k_sdp", "l"];
@@ -47,7 +47,7 @@ pub fn constants(f: &LoweredNetwork) -> Result<[f64; 3], Box<dyn Error>> {
 /// One step of the classical Runge-Kutta method.
 fn step(f: &LoweredNetwork, x: [f64; 2], h: f64) -> [f64; 2] {
     let slope = |x: [f64; 2]| {
-        let value = f.outputs_at(&x);
+        let value = f.outputs_at(&x.map(Interval::point));
         [value[0].midpoint(), value[1].midpoint()]
     };
     let along = |h: f64, k: [f64; 2]| [x[0] + h * k[0], x[1] + h * k[1]];

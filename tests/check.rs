@@ -3,7 +3,7 @@
 
 mod program;
 
-use program::{Folder, failure, json, lipbound, stdout, text};
+use program::{Folder, failure, json, lipbound, model, stdout, text};
 
 fn status(arguments: &[&str]) -> (Option<i32>, String) {
     let output = lipbound(&[&["check"], arguments].concat());
@@ -179,4 +179,40 @@ fn a_part_of_the_inputs_can_be_checked() {
     let (code, found) = check(&[&against[..], &["--box", "-2,-1"]].concat());
     assert_eq!(code, Some(2));
     assert!(found.contains("all inputs and outputs"), "{found}");
+}
+
+/// The decimals of a report are compared with the numbers as real numbers. 0.1 as f64 is
+/// 0.1000000000000000055511151231257827..., which is the constant of this model.
+#[test]
+fn printed_decimals_are_bounds_themselves() {
+    let folder = Folder::new();
+    folder.write("m.json", &model(0.1));
+    let run = |arguments: &[&str]| text(&folder.run(arguments).stdout);
+    let table = run(&["compute", "m.json", "--norm", "linf", "--bounds", "k_star,k5"]);
+    assert!(table.contains("K*        0.100001*"), "{table}");
+    assert!(table.contains("linf  L = 0.1 to 8 digits"), "{table}");
+    let check = run(&["check", "m.json", "--norm", "linf", "--max", "0.1"]);
+    assert!(check.contains("refuted"), "{check}");
+    let compute = ["compute", "m.json", "--norm", "linf", "--bounds", "k_star", "--format"];
+    let json = run(&[&compute[..], &["json"]].concat());
+    assert!(json.contains("\"best\": 0.10000000000000001,"), "{json}");
+    assert!(json.contains("\"lower\": 0.1,"), "{json}");
+    let csv = run(&[&compute[..], &["csv"]].concat());
+    assert!(csv.contains("m.json,linf,k_star,0.1,0.10000000000000001,upper_bound,true"), "{csv}");
+}
+
+/// The constant 1e400 is finite, but no 64-bit number is above it.
+#[test]
+fn what_no_number_bounds_is_only_bounded_from_below() {
+    let folder = Folder::new();
+    let layer = r#"{"type": "dense", "weight": [[1e200]], "bias": [0.0]}"#;
+    folder.write(
+        "m.json",
+        &format!(
+            r#"{{"format": "lipbound-network/1", "name": "m", "input_shape": [1], "layers": [{layer}, {{"type": "relu"}}, {layer}]}}"#
+        ),
+    );
+    let table = stdout(folder.run(&["compute", "m.json", "--norm", "l1"]));
+    assert!(table.contains("l1    L is at least 1.79769e308; no upper bound"), "{table}");
+    assert!(!table.contains("L = "), "{table}");
 }

@@ -300,4 +300,13 @@ fn certificates_are_verified_and_tampering_is_found() {
     assert_eq!(tampered.status.code(), Some(1));
     assert!(!text(&tampered.stdout).contains("verified"), "{}", text(&tampered.stdout));
     assert!(failure(&["verify", model, model]).contains("not a certificate"));
+    // A file without certificates proves nothing, and those of the first version do not say of what they are.
+    file["certificates"] = serde_json::json!([]);
+    std::fs::write(&path, file.to_string()).expect("written");
+    assert!(failure(&["verify", &path, model]).contains("holds no certificate"));
+    file["schema"] = "lipbound-certificate/1".into();
+    std::fs::write(&path, file.to_string()).expect("written");
+    assert!(failure(&["verify", &path, model]).contains("found the format lipbound-certificate/1"));
+    let margin = ["compute", model, "--margin", "0,1", "--bounds", "k_sdp", "--certificate", &path];
+    assert!(failure(&margin).contains("leave out --margin"));
 }

@@ -31,7 +31,7 @@ fn the_network_is_the_pendulum_that_it_says() {
     for i in -6..=6 {
         for j in -4..=4 {
             let (angle, velocity) = (f64::from(i) / 2.0, f64::from(j) / 2.0);
-            let value = f.outputs_at(&[angle, velocity]);
+            let value = f.outputs_at(&[angle, velocity].map(lipbound::numeric::Interval::point));
             let error = (value[0].midpoint() - velocity)
                 .hypot(value[1].midpoint() + angle.sin() + 0.2 * velocity);
             assert!(error <= 0.05, "{angle} {velocity}: {error}");

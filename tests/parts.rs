@@ -160,7 +160,7 @@ proptest! {
             let x = [point(), point(), point()];
             let y = [point(), x[1], point()];
             let value = |x: &[f64]| -> Vec<f64> {
-                network.outputs_at(x).iter().map(|interval| interval.midpoint()).collect()
+                network.outputs_at(&x.iter().map(|&x| lipbound::numeric::Interval::point(x)).collect::<Vec<_>>()).iter().map(|interval| interval.midpoint()).collect()
             };
             let moved: Vec<f64> = value(&x).iter().zip(value(&y)).map(|(a, b)| a - b).collect();
             let step: Vec<f64> = x.iter().zip(&y).map(|(a, b)| a - b).collect();

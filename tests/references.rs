@@ -180,15 +180,19 @@ fn the_trained_dense_network() {
 #[test]
 fn the_sdp_bound_of_acas_xu() {
     let Some(folder) = shared() else { return };
-    let problem = problem(&load(&folder.join("models/public/acasxu_1_1.npz")));
+    let network = load(&folder.join("models/public/acasxu_1_1.npz"));
+    let problem = problem(&network);
     let bound = find("k_sdp").expect("Ksdp");
     let certificate = bound.compute(&problem, Norm::L2).expect("a bound");
     assert!(
         certificate.upper <= 88_262.9
             && certificate.upper >= lower_bounds(&problem, &[Norm::L2])[0]
     );
-    let entry = lipbound::bounds::k_sdp::CertificateEntry::of(&certificate).expect("a proof");
-    assert_eq!(entry.verify(&problem), Ok(certificate.upper));
+    let fingerprint = network.fingerprint().expect("dense layers");
+    let entry = lipbound::bounds::k_sdp::CertificateEntry::of(&certificate, fingerprint);
+    let entry = entry.expect("a proof");
+    assert_eq!(entry.verify(&problem, fingerprint), Ok(certificate.upper));
+    assert!(entry.verify(&problem, fingerprint.with_text("another")).is_err());
 }
 
 /// Ksdp of the trained dense network: about 12.785 in l2 and 187.3 in linf, with lower bounds of L.

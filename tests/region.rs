@@ -124,6 +124,109 @@ fn radii_are_certified() {
 }
 
 #[test]
+fn the_class_is_kept_nearer_than_the_radius() {
+    // f_0 = 0, f_1 = x + 1: at x = 0 the class is 1, and at x = -1, at distance exactly 1, the outputs are equal.
+    let folder = Folder::new();
+    folder.write(
+        "m.json",
+        r#"{"format": "lipbound-network/1", "name": "m", "input_shape": [1], "layers": [
+{"type": "dense", "weight": [[0.0], [1.0]], "bias": [0.0, 1.0]}]}"#,
+    );
+    folder.write("x.txt", "0\n");
+    // 0.3 is a decimal: the margin is 1 - 0.3 wherever its f64 lies.
+    folder.write("decimal.txt", "-0.3\n");
+    let certify = |input: &str, norm: &str, radius: &str| {
+        folder.run(&["certify", "m.json", "--input", input, "--norm", norm, "--radius", radius])
+    };
+    for norm in ["l1", "l2", "linf"] {
+        for (input, radius, status) in [
+            ("x.txt", "1", 1),
+            ("x.txt", "1.0", 1),
+            ("x.txt", "0.9999999999999999999", 0),
+            ("x.txt", "0.999", 0),
+            ("decimal.txt", "0.7", 1),
+            ("decimal.txt", "0.6999999999", 0),
+        ] {
+            let run = certify(input, norm, radius);
+            assert_eq!(run.status.code(), Some(status), "{norm} {radius}: {}", text(&run.stdout));
+            let words = format!("{} of 1 keep their class within {radius}: proved", 1 - status);
+            assert!(text(&run.stdout).contains(&words), "{}", text(&run.stdout));
+        }
+        for wrong in ["0", "-1", "nan", "1e-400", "inf", "1e999", "-0.0"] {
+            assert!(failure(certify("x.txt", norm, wrong)).contains("expected a"), "{wrong}");
+        }
+    }
+    folder.write("nan.txt", "nan\n");
+    assert!(failure(certify("nan.txt", "l1", "1")).contains("expected a finite number"));
+}
+
+#[test]
+fn decimal_ends_of_a_box_mean_the_decimals() {
+    // 10 relu(x - b) with b = f64(0.3), which is below three tenths, and with the next number, which is above.
+    let folder = Folder::new();
+    let model = |b: f64| {
+        format!(
+            r#"{{"format": "lipbound-network/1", "name": "m", "input_shape": [1], "layers": [
+{{"type": "dense", "weight": [[1.0]], "bias": [{:?}]}}, {{"type": "relu"}},
+{{"type": "dense", "weight": [[10.0]], "bias": [0.0]}}]}}"#,
+            -b
+        )
+    };
+    folder.write("below.json", &model(0.3));
+    folder.write("above.json", &model(0.3f64.next_up()));
+    folder.write("box.json", "[[0, 0.3]]");
+    folder.write("box.txt", "0 0.3\n");
+    folder.write("tight.txt", "0.3 0.30000000000000001\n");
+    let on = |file: &str, region: &[&str]| -> (f64, f64) {
+        let fixed = ["compute", file, "--norm", "linf", "--bounds", "k5,l", "--format", "json"];
+        let report = &json(&stdout(folder.run(&[&fixed[..], region].concat())))["reports"][0];
+        (report["lower"].as_f64().expect("a bound"), report["best"].as_f64().expect("a bound"))
+    };
+    for region in [
+        &["--box", "0,0.3"][..],
+        &["--box", "0,3e-1"],
+        &["--box", "box.json"],
+        &["--box", "box.txt"],
+        &["--center", "0", "--radius", "0.3"],
+        &["--center", "0.1", "--radius", "0.2"],
+        &["--box", "tight.txt"],
+    ] {
+        // On [0, 3/10] there is a part behind b.
+        let (lower, upper) = on("below.json", region);
+        assert!(upper >= 10.0, "{region:?}: {lower} {upper}");
+        // And none behind the number above it, so nothing may be claimed from below.
+        let (lower, _) = on("above.json", region);
+        assert!(lower == 0.0, "{region:?}: {lower}");
+    }
+    let table = stdout(folder.run(&["compute", "below.json", "--norm", "linf", "--box", "0,0.3"]));
+    let said = "input 0 is between 0.0 and 0.30000000000000004";
+    assert!(table.replace("\n      ", " ").contains(said), "{table}");
+}
+
+#[test]
+fn the_lower_end_of_k_on_a_box_is_not_above_it() {
+    // One sigmoid: K = L = its slope at 6, from mpmath.
+    let folder = Folder::new();
+    folder.write(
+        "m.json",
+        r#"{"format": "lipbound-network/1", "name": "m", "input_shape": [1], "layers": [
+{"type": "dense", "weight": [[1.0]], "bias": [0.0]}, {"type": "sigmoid"},
+{"type": "dense", "weight": [[1.0]], "bias": [0.0]}]}"#,
+    );
+    let exact = 0.002_466_509_291_360_047_8_f64;
+    for norm in ["l1", "l2", "linf"] {
+        let run =
+            ["compute", "m.json", "--norm", norm, "--bounds", "k", "--box=6,6.000000000000001"];
+        let report = json(&stdout(folder.run(&[&run[..], &["--format", "json"]].concat())));
+        let k = &report["reports"][0]["bounds"][0];
+        // The number above is the nearest one, and it is below the slope: 0.0024665092913600478182...
+        let lower = k["lower"].as_f64().expect("a bound");
+        assert!(lower <= exact && lower >= exact * (1.0 - 1e-13), "{norm}: {lower:e}");
+        assert!(k["upper"].as_f64().expect("a bound") >= exact, "{norm}");
+    }
+}
+
+#[test]
 fn mistakes_get_one_clear_error() {
     let folder = folder();
     folder.write("short.txt", "1 2\n");
@@ -138,7 +241,7 @@ fn mistakes_get_one_clear_error() {
         (compute(&["--box", "1,1"]), "the box is a single point"),
         (compute(&["--box", "short.txt"]), "found 1 rows, but the model has 2 inputs"),
         (compute(&["--box", "nowhere.txt"]), "--box takes LO,HI or a file; found nowhere.txt"),
-        (compute(&["--center", "0", "--radius", "-1"]), "the radius is -1"),
+        (compute(&["--center", "0", "--radius", "-1"]), "found -1, expected a positive number"),
         (compute(&["--center", "0"]), "--radius"),
         (compute(&["--margin", "0,0"]), "expected two different outputs"),
         (compute(&["--margin", "0,7"]), "--margin 0,7: the model has the outputs 0 to 1"),

@@ -110,6 +110,7 @@ fn every_tampering_with_a_certificate_is_found() {
         });
         reject("no bound", &|c| c["upper"] = serde_json::Value::Null);
         reject("another norm", &|c| c["norm"] = if norm == "l2" { "l1" } else { "l2" }.into());
+        reject("another subject", &|c| c["subject"] = "0123456789abcdef".into());
         reject("no problems", &|c| c["proof"]["problems"] = serde_json::json!([]));
         // The problem that attains the bound has no slack to spare.
         let problems = good["certificates"][0]["proof"]["problems"].as_array().expect("problems");

@@ -13,8 +13,8 @@ use super::search::check_size;
 use super::search::expansion::Layers;
 use super::{Cost, Options, Problem, Refusal, find};
 use crate::network::{InputBox, LoweredNetwork, Slopes};
-use crate::numeric::Norm;
 use crate::numeric::rounding::{div_down, scale_up, sub_down};
+use crate::numeric::{Interval, Norm};
 
 /// What is proved about one input.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Certification {
     pub runner_up: Option<usize>,
     /// A lower bound of the least difference from the outputs of the other classes.
     pub margin: f64,
-    /// A radius within which the class cannot change, by bounds that hold everywhere.
+    /// A radius: the class cannot change at any smaller distance, by bounds that hold everywhere.
     pub global_radius: f64,
     /// The same by bounds that hold nearby; at least `global_radius`.
     pub local_radius: f64,
@@ -70,11 +70,12 @@ impl Certifier {
         Ok(Certifier { network, norm, bounds, options, constants: HashMap::new() })
     }
 
-    /// Certifies one input, of as many numbers as the network has inputs.
+    /// Certifies one input, of as many numbers as the network has inputs, each of which is only known to lie in an
+    /// interval; what is proved holds wherever it lies.
     ///
     /// # Errors
     /// Why a bound that was asked for cannot be computed.
-    pub fn certify(&mut self, x: &[f64]) -> Result<Certification, Refusal> {
+    pub fn certify(&mut self, x: &[Interval]) -> Result<Certification, Refusal> {
         let outputs = self.network.outputs_at(x);
         let top = (0..outputs.len())
             .max_by(|&i, &j| outputs[i].lo.total_cmp(&outputs[j].lo).then(j.cmp(&i)))
@@ -138,7 +139,7 @@ impl Certifier {
     )]
     fn local_radius(
         &self,
-        x: &[f64],
+        x: &[Interval],
         top: usize,
         others: &[usize],
         margins: &[f64],
@@ -148,7 +149,8 @@ impl Certifier {
         let differences = self.network.differences(&pairs);
         let layers = Layers::new(&differences.chain);
         let within = |radius: f64| -> f64 {
-            let local = InputBox::around(x, radius).and_then(|b| differences.on_box(&b));
+            let ball = InputBox::around_enclosed(x, Interval::point(radius));
+            let local = ball.and_then(|b| differences.on_box(&b));
             let Ok(local) = local else { return 0.0 };
             let slopes: Vec<_> = local.chain.slopes().iter().map(Slopes::intervals).collect();
             let exponent = differences.chain.exponent();
@@ -197,7 +199,8 @@ mod tests {
         let network = Network::sequential("classes", vec![x.len()], layers).expect("shapes");
         let lowered = network.lower().expect("dense layers");
         let certifier = Certifier::new(lowered, norm, vec!["k5"], Options::default());
-        certifier.expect("two outputs").certify(x).expect("K5 is computed")
+        let x: Vec<Interval> = x.iter().map(|&x| Interval::point(x)).collect();
+        certifier.expect("two outputs").certify(&x).expect("K5 is computed")
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! K: the largest norm over all vertices of the slope intervals, by branch and bound.
 
 use super::enumerate::enumerate;
-use super::search::{price, slopes::search};
+use super::search::price;
+use super::search::slopes::{Attained, attained, search};
 use super::{Bound, Certificate, Cost, Guarantee, Problem, Refusal, documented_bound, memory};
 use crate::numeric::Norm;
 use crate::numeric::rounding::scale_down;
@@ -12,7 +13,7 @@ The largest norm over all choices of the slopes: what every other bound here app
 # Definition
 K = max of ||W_l D_l ... D_1 W_0|| over all diagonal D_r with entries in the slope intervals [alpha,
 beta] (for ReLU, over all 0/1 diagonals). The norm is convex in each D_r, so the maximum is at ends of
-the intervals.
+the intervals. On a box, [alpha, beta] is the hull of the slopes that occur on it.
 
 # Source
 A. Virmaux and K. Scaman, \"Lipschitz regularity of deep neural networks\", NeurIPS 2018, section 4;
@@ -32,8 +33,9 @@ networks are enumerated, and searched as well where rounding leaves a wide inter
 up to 24 neurons, in `all` up to 64.
 
 # Rounding
-K5 and Ksdp are rounded outwards; the lower end is the norm at slopes that were found, rounded down. A
-finished search ends with an interval narrower than 1e-9.
+K5 and Ksdp are rounded outwards, and so are the slope intervals of the upper end. The lower end is the norm at
+slopes that occur, rounded down. A finished search everywhere ends with an interval narrower than 1e-9; on a box
+the arguments of deeper layers are only known between bounds, so the interval can be wider.
 " }
 
 impl Bound for K {
@@ -75,7 +77,7 @@ impl Bound for K {
         #[expect(clippy::float_arithmetic, reason = "decides what is enumerated")]
         let entries = 2f64.powi(chain.neurons() as i32) * (chain.inputs() * chain.outputs()) as f64;
         let (mut lower, mut upper) = (0.0, f64::INFINITY);
-        if entries <= ENUMERATED {
+        if entries <= ENUMERATED && matches!(attained(problem), Attained::Exactly) {
             (lower, upper) = enumerate(chain, norm);
             #[expect(clippy::float_arithmetic, reason = "decides what is searched as well")]
             let closed = upper <= lower * CLOSED;

@@ -10,6 +10,7 @@ use super::perturbation::radius_up;
 use super::side_by_side::side_by_side;
 use super::{Bound, Certificate, Cost, Problem, Refusal, documented_bound, memory};
 use crate::network::Slopes;
+use crate::network::fingerprint::Fingerprint;
 use crate::numeric::Norm;
 use crate::numeric::rounding::{add_up, max_up};
 use crate::numeric::sdp::{self, Multipliers, Objective};
@@ -332,7 +333,7 @@ impl<'a> Task<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateFile {
-    /// `lipbound-certificate/1`.
+    /// `lipbound-certificate/2`.
     pub schema: String,
     /// The model as it was named.
     pub model: String,
@@ -346,6 +347,8 @@ pub struct CertificateFile {
 pub struct CertificateEntry {
     /// `l1`, `l2` or `linf`.
     pub norm: String,
+    /// The fingerprint of what is bounded: the layers, the box, the inputs and outputs, and the norm.
+    pub subject: String,
     /// The bound that is claimed.
     pub upper: f64,
     /// The evidence.
@@ -353,26 +356,34 @@ pub struct CertificateEntry {
 }
 
 /// The name and version of the certificate format.
-pub const CERTIFICATE_SCHEMA: &str = "lipbound-certificate/1";
+pub const CERTIFICATE_SCHEMA: &str = "lipbound-certificate/2";
 
 impl CertificateEntry {
-    /// The entry for a certificate of this bound; `None` for any other.
-    pub fn of(certificate: &Certificate) -> Option<CertificateEntry> {
+    /// The entry for a certificate of this bound, of a network with this fingerprint; `None` for any other bound.
+    pub fn of(certificate: &Certificate, network: Fingerprint) -> Option<CertificateEntry> {
         let proof = certificate.proof.as_ref()?;
         Some(CertificateEntry {
             norm: certificate.norm.id().to_owned(),
+            subject: network.with_text(certificate.norm.id()).to_string(),
             upper: certificate.upper,
             proof: Proof::clone(proof),
         })
     }
 
-    /// Checks that the entry proves the bound that it claims.
+    /// Checks that the entry is of the network with this fingerprint, and proves the bound that it claims.
     ///
     /// # Errors
     /// What does not hold.
-    pub fn verify(&self, problem: &Problem) -> Result<f64, Refusal> {
+    pub fn verify(&self, problem: &Problem, network: Fingerprint) -> Result<f64, Refusal> {
         let norm = Norm::ALL.into_iter().find(|norm| norm.id() == self.norm);
         let norm = norm.ok_or_else(|| Refusal(format!("unknown norm {}", self.norm)))?;
+        let subject = network.with_text(norm.id()).to_string();
+        if self.subject != subject {
+            return Err(Refusal(format!(
+                "the certificate is of something else (fingerprint {}, here {subject}): another model, box, part or norm; give --box, --inputs, --outputs and --pooling as they were given to compute",
+                self.subject
+            )));
+        }
         let proved = verify(problem, norm, &self.proof)?;
         if proved <= self.upper {
             Ok(proved)

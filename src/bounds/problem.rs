@@ -39,7 +39,8 @@ pub struct Oriented<'a> {
     /// The chain, or its transpose.
     pub chain: &'a Chain,
     problem: &'a Problem,
-    is_transposed: bool,
+    /// Whether it is the transpose, whose layers are in the opposite order.
+    pub is_transposed: bool,
 }
 
 impl Problem {

@@ -28,7 +28,7 @@ Examples:
   lipbound explain k5
 
 Exit status: 0 success, 1 a check failed, 2 an error or an interruption that
-left something out, 130 or 143 ended by a second SIGINT or SIGTERM.";
+left something out, 130 or 143 ended by a SIGINT or SIGTERM a second after the first.";
 
 /// Certified Lipschitz bounds of neural networks.
 ///

@@ -8,17 +8,19 @@ use clap::{Args, ValueEnum};
 use super::arguments::{Reading, Selection, parse_selection};
 use super::compute::{Session, lower, start_threads};
 use super::memory::Memory;
+use super::region::parse_radius;
 use super::{Outcome, output};
 use crate::bounds::REGISTRY;
 use crate::bounds::certify::Certifier;
 use crate::io;
 use crate::io::numbers::read_table;
-use crate::numeric::Norm;
+use crate::numeric::{Interval, Norm};
 use crate::report::INTERRUPTED;
-use crate::report::certification::Certifications;
+use crate::report::certification::{Certifications, Radius};
 
 const HELP: &str = "\
-The class of an input is the largest output. The radius `everywhere` divides the
+The class of an input is the largest output. It is kept at every distance below
+the radius, and at the radius itself nothing is said. The radius `everywhere` divides the
 differences of outputs by Lipschitz bounds that hold everywhere, `nearby` by bounds
 of the slopes that are possible around the input.
 
@@ -41,9 +43,9 @@ pub struct Arguments {
     /// The norm in which inputs are moved: l1, l2 or linf
     #[arg(long, value_name = "NORM", value_parser = parse_norm)]
     pub norm: Norm,
-    /// Ask whether every input keeps its class within this radius
-    #[arg(long, value_name = "R")]
-    pub radius: Option<f64>,
+    /// Ask whether every input keeps its class up to and at this distance
+    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = parse_radius)]
+    pub radius: Option<Radius>,
     /// The bounds that hold everywhere: `default` (those that take seconds), or a list
     #[arg(long, value_name = "LIST", default_value = "default", value_parser = parse_selection)]
     pub bounds: Selection,
@@ -97,21 +99,24 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let options = arguments.memory.limited(session.defaults());
     let certifier = Certifier::new(lowered, arguments.norm, bounds, options);
     let mut certifier = certifier.with_context(|| source.display())?;
-    let mut inputs = Vec::with_capacity(table.nrows());
-    for (i, x) in table.outer_iter().enumerate() {
+    let mut inputs = Vec::with_capacity(table.nearest.nrows());
+    let count = table.nearest.nrows();
+    for i in 0..count {
         if session.is_stopped() {
             break;
         }
-        session.say(&format!("input {i} of {}", table.nrows()));
-        inputs.push(certifier.certify(&x.to_vec()).with_context(|| source.display())?);
+        session.say(&format!("input {i} of {count}"));
+        let numbers = (0..table.nearest.ncols()).map(|j| table.number(i, j));
+        let x: Vec<Interval> = numbers.map(|number| number.enclosure).collect();
+        inputs.push(certifier.certify(&x).with_context(|| source.display())?);
     }
     session.clear();
-    let missing = table.nrows() - inputs.len();
+    let missing = count - inputs.len();
     let result = Certifications {
         model: source.display(),
         norm: arguments.norm,
         inputs,
-        wanted: arguments.radius,
+        wanted: arguments.radius.clone(),
     };
     let text = match arguments.format {
         FormatName::Table => result.table(),
@@ -122,7 +127,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Some(path) => output::save(path, &text)?,
     }
     if missing > 0 {
-        let count = table.nrows();
         output::error(&anyhow::anyhow!("{missing} of {count} inputs: {INTERRUPTED}"));
         return Ok(Outcome::Incomplete);
     }

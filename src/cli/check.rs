@@ -17,8 +17,8 @@ use crate::bounds::lower::lower_bounds;
 use crate::bounds::{Options, Problem, memory};
 use crate::io::{self, Source};
 use crate::numeric::Norm;
+use crate::numeric::decimal::Decimal;
 use crate::report::check::{Check, FORMATS, Failure, Format, Limit, Outcome as Checked, Verdict};
-use crate::report::decimal::Decimal;
 use crate::report::{Report, Style};
 
 const HELP: &str = "\

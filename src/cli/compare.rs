@@ -154,10 +154,10 @@ fn computed(source: &Source, arguments: &Compute, session: &Session) -> Model {
         Ok(network) => network,
         Err(error) => return Model { name, outcome: Err(error.to_string()), layers: None },
     };
-    let notes = network.notes.clone();
     let kept = arguments.comparing.layers.then(|| network.clone());
-    let report = restricted(network, source, arguments).map(|(lowered, part)| {
-        report_of(&notes, lowered, (part, None), source, arguments, session)
+    let report = restricted(network, source, arguments).map(|found| {
+        let part = (found.part, None);
+        report_of(&found.notes, found.lowered, part, source, arguments, session)
     });
     let kept = kept.filter(|_| report.is_ok());
     let layers = kept.map(|network| layers::layer_norms(&network, &arguments.norm.0));

@@ -11,6 +11,7 @@ use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateEntry, CertificateFile
 use crate::bounds::lower::lower_bounds;
 use crate::bounds::{self, Bound, Cost, Options, Problem, Progress, REGISTRY, Stop, memory};
 use crate::io::{self, Source};
+use crate::network::fingerprint::Fingerprint;
 use crate::network::{LoweredNetwork, Network};
 use crate::numeric::Norm;
 use crate::report::part::Part;
@@ -27,14 +28,18 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     if arguments.certificate.is_some() && !single {
         bail!("--certificate takes one model, found {}", sources.len());
     }
+    if arguments.certificate.is_some() && arguments.margin.is_some() {
+        bail!("--certificate is for outputs as they are; leave out --margin");
+    }
     let session = Session::new(arguments.quiet);
-    let (mut reports, mut failed) = (Vec::new(), false);
+    let (mut reports, mut failed, mut subject) = (Vec::new(), false, None);
     for source in &sources {
         let found = session
             .check_begin(source)
             .and_then(|()| reports_of_source(source, arguments, &session));
         match found {
-            Ok(found) => {
+            Ok((found, fingerprint)) => {
+                subject = fingerprint;
                 failed |= found.iter().any(Report::is_interrupted);
                 reports.extend(found);
             }
@@ -49,8 +54,10 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     let format = FORMATS.iter().find(|format| format.name == arguments.format);
     let Some(format) = format else { bail!("unknown format {}", arguments.format) };
     session.clear();
-    if let (Some(path), [report]) = (&arguments.certificate, reports.as_slice()) {
-        save_certificate(path, report)?;
+    if let (Some(path), Some(subject), [report]) =
+        (&arguments.certificate, subject, reports.as_slice())
+    {
+        save_certificate(path, report, subject)?;
     }
     if !reports.is_empty() {
         match &arguments.output {
@@ -132,9 +139,10 @@ impl Session {
     }
 }
 
-fn save_certificate(path: &Path, report: &Report) -> anyhow::Result<()> {
+fn save_certificate(path: &Path, report: &Report, subject: Fingerprint) -> anyhow::Result<()> {
     let proved = report.norms.iter().flat_map(|norm| &norm.bounds);
-    let certificates: Vec<CertificateEntry> = proved.filter_map(CertificateEntry::of).collect();
+    let certificates: Vec<CertificateEntry> =
+        proved.filter_map(|bound| CertificateEntry::of(bound, subject)).collect();
     if certificates.is_empty() {
         bail!(
             "--certificate: Ksdp was not computed (--bounds k_sdp), so there is nothing to write"
@@ -149,13 +157,13 @@ fn reports_of_source(
     source: &Source,
     arguments: &Compute,
     session: &Session,
-) -> anyhow::Result<Vec<Report>> {
+) -> anyhow::Result<(Vec<Report>, Option<Fingerprint>)> {
     let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
-    let notes = network.notes.clone();
-    let (lowered, part) = restricted(network, source, arguments)?;
+    let Restricted { lowered, part, notes, subject } = restricted(network, source, arguments)?;
     let Some(margin) = arguments.margin else {
         let whole = (part, None);
-        return Ok(vec![report_of(&notes, lowered, whole, source, arguments, session)]);
+        let report = report_of(&notes, lowered, whole, source, arguments, session);
+        return Ok((vec![report], subject));
     };
     let differences = margin.networks(&lowered).with_context(|| source.display())?;
     let each = differences.into_iter().map(|(name, difference)| {
@@ -163,24 +171,42 @@ fn reports_of_source(
         let part = part.clone().map(of_difference);
         report_of(&notes, difference, (part, Some(name)), source, arguments, session)
     });
-    Ok(each.collect())
+    Ok((each.collect(), None))
 }
 
-/// The network in the form that is bounded, on the inputs and with the outputs that were asked for, and which
-/// part of the model that is.
+/// What is bounded of a model.
+pub(super) struct Restricted {
+    /// The network on the inputs and with the outputs that were asked for.
+    pub lowered: LoweredNetwork,
+    /// Which part of the model that is.
+    pub part: Option<Part>,
+    /// The remarks on both.
+    pub notes: Vec<String>,
+    /// What tells it from others, where a certificate is asked for.
+    subject: Option<Fingerprint>,
+}
+
+/// The network in the form that is bounded.
 pub(super) fn restricted(
     network: Network,
     source: &Source,
     arguments: &Compute,
-) -> anyhow::Result<(LoweredNetwork, Option<Part>)> {
+) -> anyhow::Result<Restricted> {
+    let mut notes = network.notes.clone();
     arguments.memory.check_lowering(&network, source)?;
     let selected = &arguments.selected;
-    let model = selected.is_part().then(|| network.fingerprint()).transpose();
+    let is_told_apart = selected.is_part() || arguments.certificate.is_some();
+    let model = is_told_apart.then(|| network.fingerprint()).transpose();
     let model = model.with_context(|| source.display())?;
     let lowered = lower(network, source, &arguments.reading)?;
-    let lowered = arguments.region.restrict(lowered).with_context(|| source.display())?;
-    let part = model.map(|model| selected.part_of(&lowered, model));
-    Ok((selected.select(lowered, source)?, part))
+    let (lowered, note) = arguments.region.restrict(lowered).with_context(|| source.display())?;
+    notes.extend(note);
+    let part = model.filter(|_| selected.is_part());
+    let part = part.map(|model| selected.part_of(&lowered, model));
+    let lowered = selected.select(lowered, source)?;
+    let pooling = arguments.reading.pooling;
+    let subject = model.map(|model| selected.subject_of(&lowered, model, pooling));
+    Ok(Restricted { lowered, part, notes, subject })
 }
 
 /// The bounds of a network that was read from `source` with these remarks: of a part

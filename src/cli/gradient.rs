@@ -170,5 +170,5 @@ fn table(parameters: &[Parameter]) -> String {
 
 /// Five significant digits, rounded to nearest: nothing is certified here.
 fn short(x: f64) -> String {
-    number::upper(format!("{x:.4e}").parse().unwrap_or(x), 5)
+    number::nearest(x, 5)
 }

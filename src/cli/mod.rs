@@ -1,7 +1,7 @@
 //! The command line: the only place that prints.
 //!
 //! Exit status: 0 for success, 1 when a check failed, 2 for an error or where an interruption left
-//! something out, 128 and the signal's number where a second signal ended the program.
+//! something out, 128 and the signal's number where a signal a second after the first ended the program.
 
 // What is shown of a bound is rounded in its direction (`report::number`), and bounds are combined by
 // operations of `numeric::rounding`: all others say at their place what they are for. Tests may calculate

@@ -3,6 +3,7 @@
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::arguments::PoolingName;
 use super::region::Region;
 use crate::io::Source;
 use crate::network::LoweredNetwork;
@@ -31,7 +32,7 @@ impl Selected {
         region: &Region,
         source: &Source,
     ) -> anyhow::Result<LoweredNetwork> {
-        let network = region.restrict(network).with_context(|| source.display())?;
+        let (network, _) = region.restrict(network).with_context(|| source.display())?;
         self.select(network, source)
     }
 
@@ -53,6 +54,19 @@ impl Selected {
             network = network.select_inputs(&self.inputs);
         }
         Ok(network)
+    }
+
+    /// What tells a certificate of these bounds from others: `model` is the fingerprint of the layers, `network` what is
+    /// bounded.
+    pub fn subject_of(
+        &self,
+        network: &LoweredNetwork,
+        model: Fingerprint,
+        pooling: PoolingName,
+    ) -> Fingerprint {
+        let on_box = network.input.as_ref().map_or(model, |input| model.with_box(input));
+        let Selected { outputs, inputs } = self;
+        on_box.with_text(&format!("outputs {outputs:?}, inputs {inputs:?}, pooling {pooling:?}"))
     }
 
     /// Whether reports can be joined: where only outputs or only inputs are selected.

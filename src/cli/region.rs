@@ -5,8 +5,11 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::io::numbers::read_table;
+use crate::io::numbers::{Table, read_table};
 use crate::network::{InputBox, LoweredNetwork};
+use crate::numeric::Interval;
+use crate::numeric::decimal::Number;
+use crate::report::certification::Radius;
 
 /// On which inputs. All of them, where nothing is said.
 #[derive(Debug, Clone, Args)]
@@ -25,74 +28,113 @@ pub struct Region {
     )]
     pub center: Option<String>,
     /// How far each input of the box may be from the centre
-    #[arg(long, value_name = "R", requires = "center", allow_negative_numbers = true)]
-    pub radius: Option<f64>,
+    #[arg(long, value_name = "R", requires = "center", allow_negative_numbers = true, value_parser = parse_radius)]
+    pub radius: Option<Radius>,
 }
 
 impl Region {
-    /// The network on these inputs.
+    /// The network on these inputs, and how ends of their box were rounded, where they were.
     ///
     /// # Errors
     /// A file that cannot be read, ends in the wrong order, or another number of inputs.
-    pub fn restrict(&self, network: LoweredNetwork) -> anyhow::Result<LoweredNetwork> {
+    pub fn restrict(
+        &self,
+        network: LoweredNetwork,
+    ) -> anyhow::Result<(LoweredNetwork, Option<String>)> {
         match self.input_box(network.chain.inputs())? {
-            None => Ok(network),
-            Some(input) => network.on_box(&input).map_err(anyhow::Error::msg),
+            None => Ok((network, None)),
+            Some((input, note)) => Ok((network.on_box(&input).map_err(anyhow::Error::msg)?, note)),
         }
     }
 
     /// The same in words; `None` for all inputs.
     pub fn in_words(&self) -> Option<String> {
-        match (&self.sides, &self.center, self.radius) {
+        match (&self.sides, &self.center, &self.radius) {
             (Some(sides), _, _) => Some(format!("inputs in the box {sides}")),
             (None, Some(center), Some(radius)) => {
-                Some(format!("inputs within {radius} of {center}"))
+                Some(format!("inputs within {} of {center}", radius.text))
             }
             _ => None,
         }
     }
 
-    fn input_box(&self, inputs: usize) -> anyhow::Result<Option<InputBox>> {
+    /// The box, its ends rounded outwards where they are no 64-bit numbers, with a remark on that. Both ends of an
+    /// input that is held constant are the nearest one.
+    fn input_box(&self, inputs: usize) -> anyhow::Result<Option<(InputBox, Option<String>)>> {
         if let Some(text) = &self.sides {
             let ends = match pair(text) {
-                Some(ends) => vec![ends; inputs],
+                Some((lo, hi)) => vec![side(&lo, &hi); inputs],
                 None => {
                     let table = file(text, 2, "--box takes LO,HI or a file")?;
-                    if table.nrows() != inputs {
-                        bail!(
-                            "--box {text}: found {} rows, but the model has {inputs} inputs",
-                            table.nrows()
-                        );
+                    let rows = table.nearest.nrows();
+                    if rows != inputs {
+                        bail!("--box {text}: found {rows} rows, but the model has {inputs} inputs");
                     }
-                    table.outer_iter().map(|row| (row[0], row[1])).collect()
+                    (0..rows).map(|i| side(&table.number(i, 0), &table.number(i, 1))).collect()
                 }
             };
-            let made = InputBox::new(&ends).map_err(anyhow::Error::msg);
-            return Ok(Some(made.with_context(|| format!("--box {text}"))?));
+            let made = InputBox::between(&ends).map_err(anyhow::Error::msg);
+            let made = made.with_context(|| format!("--box {text}"))?;
+            let note = rounded(&made, ends.iter().any(|(lo, hi)| lo.lo < lo.hi || hi.lo < hi.hi));
+            return Ok(Some((made, note)));
         }
-        let (Some(text), Some(radius)) = (&self.center, self.radius) else { return Ok(None) };
-        let center = match text.parse::<f64>() {
-            Ok(x) => vec![x; inputs],
+        let (Some(text), Some(radius)) = (&self.center, &self.radius) else { return Ok(None) };
+        let center = match text.parse::<Number>() {
+            Ok(x) => vec![x.enclosure; inputs],
             Err(_) => {
                 let table = file(text, inputs, "--center takes a number or a file")?;
-                if table.nrows() != 1 {
-                    bail!("--center {text}: found {} points, expected one", table.nrows());
+                let rows = table.nearest.nrows();
+                if rows != 1 {
+                    bail!("--center {text}: found {rows} points, expected one");
                 }
-                table.row(0).to_vec()
+                (0..inputs).map(|j| table.number(0, j).enclosure).collect()
             }
         };
-        let made = InputBox::around(&center, radius).map_err(anyhow::Error::msg);
-        Ok(Some(made.with_context(|| format!("--center {text} --radius {radius}"))?))
+        let made = InputBox::around_enclosed(&center, radius.value.enclosure);
+        let made = made.map_err(anyhow::Error::msg);
+        let made = made.with_context(|| format!("--center {text} --radius {}", radius.text))?;
+        let note = rounded(&made, made.points() != Some(made.sides()));
+        Ok(Some((made, note)))
     }
 }
 
-/// The numbers of `LO,HI`.
-fn pair(text: &str) -> Option<(f64, f64)> {
-    let (lo, hi) = text.split_once(',')?;
-    Some((lo.trim().parse().ok()?, hi.trim().parse().ok()?))
+/// What is said of a box whose ends were rounded.
+fn rounded(input: &InputBox, is_rounded: bool) -> Option<String> {
+    let first = input.sides().first()?;
+    is_rounded.then(|| {
+        format!(
+            "the box: ends that are no 64-bit numbers are rounded outwards; input 0 is between {:?} and {:?}",
+            first.lo, first.hi
+        )
+    })
 }
 
-fn file(text: &str, columns: usize, expected: &str) -> anyhow::Result<ndarray::Array2<f64>> {
+/// Reads a positive decimal.
+pub fn parse_radius(text: &str) -> Result<Radius, String> {
+    let value: Number = text.parse()?;
+    if !(value.nearest > 0.0 && value.nearest.is_finite()) {
+        return Err(format!(
+            "found {text}, expected a positive number in the range of 64-bit numbers"
+        ));
+    }
+    Ok(Radius { text: text.trim().to_owned(), value })
+}
+
+/// The numbers of `LO,HI`.
+fn pair(text: &str) -> Option<(Number, Number)> {
+    let (lo, hi) = text.split_once(',')?;
+    Some((lo.parse().ok()?, hi.parse().ok()?))
+}
+
+fn side(lo: &Number, hi: &Number) -> (Interval, Interval) {
+    if lo == hi {
+        let held = Interval::point(lo.nearest);
+        return (held, held);
+    }
+    (lo.enclosure, hi.enclosure)
+}
+
+fn file(text: &str, columns: usize, expected: &str) -> anyhow::Result<Table> {
     let path = Path::new(text);
     if !path.exists() {
         bail!("{expected}; found {text}, which is neither");

@@ -1,6 +1,7 @@
-//! Signals: the first asks for what has been proved so far, the second ends the program.
+//! Signals: the first asks for what has been proved so far, one that comes a second later ends the program.
 
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use crate::bounds::Stop;
 
@@ -13,10 +14,21 @@ pub fn stop_first(stop: &Stop) {
     let _ = STOP.set(stop.clone());
 }
 
+/// When the first signal came.
+static FIRST: OnceLock<Instant> = OnceLock::new();
+
+/// Signals that come sooner after the first are part of it: `timeout` and batch systems signal a process and its
+/// group, which is the same process, within microseconds.
+const TOGETHER: Duration = Duration::from_secs(1);
+
 /// What a signal with this number does.
 fn received(signal: i32) {
     match STOP.get() {
-        Some(stop) if !stop.is_set() => stop.set(),
+        Some(stop) if !stop.is_set() => {
+            let _ = FIRST.set(Instant::now());
+            stop.set();
+        }
+        Some(_) if FIRST.get().is_some_and(|first| first.elapsed() < TOGETHER) => {}
         _ => end(signal),
     }
 }

@@ -8,7 +8,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::arguments::{Selection, parse_selection, unknown};
 use crate::numeric::Norm;
-use crate::report::decimal::Decimal;
+use crate::numeric::decimal::Decimal;
 
 /// The file that is looked for in the working directory.
 pub const FILE: &str = "lipbound.toml";

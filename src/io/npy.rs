@@ -76,15 +76,14 @@ pub fn read_tensor(input: &Input) -> Result<ArrayD<f64>, ReadError> {
 
 fn read_stream(stream: &mut Stream<'_>, budget: &mut Budget) -> Result<ArrayD<f64>, ReadError> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    let tensor = read_array(&mut stream.reader, stream.length, budget, &unreadable)
-        .map_err(|reason| ReadError::new(&stream.file, reason))?;
-    check_finite("array", &tensor)
-        .map_err(|error| ReadError::at(&stream.file, error.what, error.reason))?;
-    Ok(tensor)
+    read_array(&mut stream.reader, stream.length, budget, &unreadable)
+        .map_err(|reason| ReadError::new(&stream.file, reason))
 }
 
 fn read_one(stream: &mut Stream<'_>, options: &ReadOptions) -> Result<Network, ReadError> {
     let tensor = read_stream(stream, &mut Budget::new(options))?;
+    check_finite("array", &tensor)
+        .map_err(|error| ReadError::at(&stream.file, error.what, error.reason))?;
     let (file, name) = (stream.file.clone(), stream.name.clone());
     let tensors = vec![(name.clone(), tensor)];
     StateDict::new(file, name, tensors, TensorOrder::Given)?.into_network(options)

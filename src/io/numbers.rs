@@ -1,12 +1,33 @@
 //! Arrays of numbers that are not models: boxes, centres, inputs.
 
+use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 
 use ndarray::{Array2, ArrayD, Ix1, Ix2};
+use serde_json::value::RawValue;
 
 use super::error::ReadError;
 use super::{npy, source};
 use crate::network::tensor::show_shape;
+use crate::numeric::decimal::Number;
+
+/// Numbers in rows, as a file has them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The nearest `f64` of each, all finite.
+    pub nearest: Array2<f64>,
+    /// Those that are decimals and no `f64`, by row and column.
+    decimals: HashMap<(usize, usize), Number>,
+}
+
+impl Table {
+    /// A number, exactly.
+    pub fn number(&self, row: usize, column: usize) -> Number {
+        let exact = || Number::of(self.nearest[[row, column]]);
+        self.decimals.get(&(row, column)).cloned().unwrap_or_else(exact)
+    }
+}
 
 /// Reads a table of numbers with `columns` columns: an NPY file, a JSON array of numbers or of rows, or
 /// text with one row per line, separated by commas or spaces (`#` begins a remark). A single row of the
@@ -14,7 +35,7 @@ use crate::network::tensor::show_shape;
 ///
 /// # Errors
 /// A file that cannot be read, that holds something else, or a shape that does not fit.
-pub fn read_table(path: &Path, columns: usize) -> Result<Array2<f64>, ReadError> {
+pub fn read_table(path: &Path, columns: usize) -> Result<Table, ReadError> {
     if std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) {
         let file = path.display().to_string();
         return Err(ReadError::new(
@@ -24,8 +45,8 @@ pub fn read_table(path: &Path, columns: usize) -> Result<Array2<f64>, ReadError>
     }
     let input = source::load(path)?;
     let bytes: &[u8] = &input.bytes;
-    let array = if bytes.starts_with(b"\x93NUMPY") {
-        npy::read_tensor(&input)?
+    let (array, decimals) = if bytes.starts_with(b"\x93NUMPY") {
+        (npy::read_tensor(&input)?, HashMap::new())
     } else {
         let failed = |reason: String| ReadError::new(input.file.clone(), reason);
         let text = std::str::from_utf8(bytes).map_err(|_| {
@@ -68,30 +89,33 @@ pub fn read_table(path: &Path, columns: usize) -> Result<Array2<f64>, ReadError>
             format!("found {x} in row {i}, column {j}, expected finite numbers"),
         ));
     }
-    Ok(table)
+    let place = |(i, number): (usize, Number)| ((i / columns, i % columns), number);
+    Ok(Table { nearest: table, decimals: decimals.into_iter().map(place).collect() })
 }
 
-fn parse(text: &str) -> Result<ArrayD<f64>, String> {
+/// The numbers of a text, and those that are no `f64` by their place in it.
+type Parsed = (ArrayD<f64>, HashMap<usize, Number>);
+
+fn parse(text: &str) -> Result<Parsed, String> {
     if text.trim_start().starts_with('[') {
-        if let Ok(row) = serde_json::from_str::<Vec<f64>>(text) {
-            return Ok(ArrayD::from_shape_vec(vec![row.len()], row).unwrap_or_default());
+        let number = |raw: &&RawValue| raw.get().parse::<Number>();
+        if let Ok(row) = serde_json::from_str::<Vec<&RawValue>>(text)
+            && row.first().is_none_or(|first| !first.get().starts_with('['))
+        {
+            let row = row.iter().map(number).collect::<Result<Vec<_>, _>>();
+            return rectangular(vec![row.map_err(no_json)?]);
         }
-        let rows: Vec<Vec<f64>> = serde_json::from_str(text)
-            .map_err(|e| format!("not a JSON array of numbers or of rows of numbers: {e}"))?;
-        return rectangular(rows);
+        let rows: Vec<Vec<&RawValue>> = serde_json::from_str(text).map_err(no_json)?;
+        let row = |row: &Vec<&RawValue>| row.iter().map(number).collect::<Result<Vec<_>, _>>();
+        return rectangular(rows.iter().map(row).collect::<Result<_, _>>().map_err(no_json)?);
     }
     let mut rows = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default();
         let fields = line.split(|c: char| c == ',' || c == ';' || c.is_whitespace());
-        let row: Result<Vec<f64>, String> = fields
-            .filter(|field| !field.is_empty())
-            .map(|field| {
-                let failed = |_| format!("line {}: found {field}, expected a number", number + 1);
-                field.parse::<f64>().map_err(failed)
-            })
-            .collect();
-        let row = row?;
+        let row = fields.filter(|field| !field.is_empty()).map(str::parse);
+        let row: Result<Vec<Number>, String> = row.collect();
+        let row = row.map_err(|reason| format!("line {}: {reason}", number + 1))?;
         if !row.is_empty() {
             rows.push(row);
         }
@@ -99,15 +123,22 @@ fn parse(text: &str) -> Result<ArrayD<f64>, String> {
     rectangular(rows)
 }
 
-fn rectangular(rows: Vec<Vec<f64>>) -> Result<ArrayD<f64>, String> {
+fn no_json(reason: impl Display) -> String {
+    format!("not a JSON array of numbers or of rows of numbers: {reason}")
+}
+
+fn rectangular(rows: Vec<Vec<Number>>) -> Result<Parsed, String> {
     let columns = rows.first().map_or(0, Vec::len);
     if let Some((i, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != columns) {
         return Err(format!("row {i} has {} numbers, row 0 has {columns}", row.len()));
     }
     let shape = if rows.len() == 1 { vec![columns] } else { vec![rows.len(), columns] };
     let shape = if columns == 1 { vec![rows.len()] } else { shape };
-    let flat: Vec<f64> = rows.into_iter().flatten().collect();
-    ArrayD::from_shape_vec(shape, flat).map_err(|error| error.to_string())
+    let flat: Vec<Number> = rows.into_iter().flatten().collect();
+    let nearest = flat.iter().map(|number| number.nearest).collect();
+    let array = ArrayD::from_shape_vec(shape, nearest).map_err(|error| error.to_string())?;
+    let is_decimal = |(_, number): &(usize, Number)| number.enclosure.lo < number.enclosure.hi;
+    Ok((array, flat.into_iter().enumerate().filter(is_decimal).collect()))
 }
 
 #[cfg(test)]
@@ -118,7 +149,7 @@ mod tests {
     fn table(text: &str, columns: usize) -> Result<Array2<f64>, String> {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(text.as_bytes()).expect("written");
-        read_table(file.path(), columns).map_err(|error| error.to_string())
+        read_table(file.path(), columns).map(|t| t.nearest).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -131,12 +162,25 @@ mod tests {
     }
 
     #[test]
+    fn decimals_are_kept_exactly() {
+        for text in ["0.5 0.3\n1 2\n", "[[0.5, 0.3], [1, 2.0]]"] {
+            let mut file = tempfile::NamedTempFile::new().expect("a file");
+            file.write_all(text.as_bytes()).expect("written");
+            let table = read_table(file.path(), 2).expect("a table");
+            assert_eq!(table.number(0, 0), Number::of(0.5));
+            assert_eq!(table.number(0, 1), "0.30".parse().expect("a number"));
+            assert_eq!(table.number(1, 1), Number::of(2.0));
+        }
+    }
+
+    #[test]
     fn what_is_no_table_is_an_error() {
         for (text, said) in [
             ("1 2\n3\n", "row 1 has 1 numbers, row 0 has 2"),
-            ("1 x\n", "line 1: found x, expected a number"),
+            ("1 x\n", "line 1: found \"x\", expected a finite number"),
             ("1 2 3\n", "expected rows of 2"),
-            ("nan 1\n", "found NaN in row 0, column 0"),
+            ("nan 1\n", "line 1: found \"nan\", expected a finite number"),
+            ("[1, \"2\"]", "not a JSON array of numbers"),
             ("[[1, 2], 3]", "not a JSON array"),
             ("", "the file is empty, expected rows of 2 numbers"),
         ] {

@@ -3,6 +3,7 @@
 //! [`table`] has the certified slopes, values and derivatives, [`lines`] linear bounds on an interval,
 //! [`fast`] the unverified evaluation, [`text`] the names and descriptions.
 
+mod attained;
 pub mod fast;
 pub mod lines;
 pub mod table;

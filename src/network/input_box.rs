@@ -3,14 +3,20 @@
 use super::Chain;
 use super::lowering::LoweredNetwork;
 use super::ranges::{Propagation, Ranges};
-use crate::numeric::rounding::{add_up, sub_down};
+use crate::numeric::rounding::sub_down;
 use crate::numeric::{Interval, Matrix};
 
 /// The inputs `x` with `lo_j <= x_j <= hi_j`; all ends are finite. An input with `lo_j = hi_j` is held
 /// constant.
+///
+/// Ends that are no floating-point numbers are rounded outwards, so that what holds on the box that is kept holds
+/// on the one that was meant. Points at which something is shown to happen are taken from its floating-point
+/// numbers: see [`InputBox::contains`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputBox {
     sides: Vec<Interval>,
+    /// The sides with their ends rounded inwards; `None` where one of them has no floating-point number.
+    points: Option<Vec<Interval>>,
 }
 
 impl InputBox {
@@ -19,17 +25,40 @@ impl InputBox {
     /// # Errors
     /// The first input whose ends are not finite or in the wrong order, or all of which are constant.
     pub fn new(ends: &[(f64, f64)]) -> Result<InputBox, String> {
-        for (j, &(lo, hi)) in ends.iter().enumerate() {
-            if !lo.is_finite() || !hi.is_finite() || lo > hi {
+        let points: Vec<(Interval, Interval)> = ends
+            .iter()
+            .map(|&(lo, hi)| (Interval { lo, hi: lo }, Interval { lo: hi, hi }))
+            .collect();
+        InputBox::between(&points)
+    }
+
+    /// The box whose lower and upper ends are only known to lie in intervals. An input is held constant where they
+    /// are the same point.
+    ///
+    /// # Errors
+    /// As [`InputBox::new`].
+    pub fn between(ends: &[(Interval, Interval)]) -> Result<InputBox, String> {
+        for (j, (lo, hi)) in ends.iter().enumerate() {
+            let finite = [lo.lo, lo.hi, hi.lo, hi.hi].iter().all(|x| x.is_finite());
+            if !finite || lo.lo > hi.lo || lo.hi > hi.hi {
                 return Err(format!(
-                    "input {j} has the ends {lo} and {hi}, expected two finite numbers in order"
+                    "input {j} has the ends {} and {}, expected two finite numbers in order",
+                    lo.lo, hi.hi
                 ));
             }
         }
-        if ends.iter().all(|(lo, hi)| lo == hi) {
+        let is_constant = |(lo, hi): &(Interval, Interval)| lo.lo == hi.hi;
+        if ends.iter().all(is_constant) {
             return Err("the box is a single point, expected an input that can move".to_owned());
         }
-        Ok(InputBox { sides: ends.iter().map(|&(lo, hi)| Interval { lo, hi }).collect() })
+        let outwards = |(lo, hi): &(Interval, Interval)| Interval { lo: lo.lo, hi: hi.hi };
+        let inwards = |(lo, hi): &(Interval, Interval)| {
+            (lo.hi <= hi.lo).then_some(Interval { lo: lo.hi, hi: hi.lo })
+        };
+        Ok(InputBox {
+            sides: ends.iter().map(outwards).collect(),
+            points: ends.iter().map(inwards).collect(),
+        })
     }
 
     /// The inputs within `radius` of `center`, input by input; ends that are not floating-point numbers
@@ -38,11 +67,20 @@ impl InputBox {
     /// # Errors
     /// A radius that is not a positive finite number, or a centre that is not finite.
     pub fn around(center: &[f64], radius: f64) -> Result<InputBox, String> {
-        if !(radius > 0.0 && radius.is_finite()) {
-            return Err(format!("the radius is {radius}, expected a positive finite number"));
+        let points: Vec<Interval> = center.iter().map(|&c| Interval { lo: c, hi: c }).collect();
+        InputBox::around_enclosed(&points, Interval { lo: radius, hi: radius })
+    }
+
+    /// The same where centre and radius are only known to lie in intervals.
+    ///
+    /// # Errors
+    /// As [`InputBox::around`].
+    pub fn around_enclosed(center: &[Interval], radius: Interval) -> Result<InputBox, String> {
+        if !(radius.hi > 0.0 && radius.lo >= 0.0 && radius.hi.is_finite()) {
+            return Err(format!("the radius is {}, expected a positive finite number", radius.hi));
         }
-        let ends = |&c: &f64| (sub_down(c, radius), add_up(c, radius));
-        InputBox::new(&center.iter().map(ends).collect::<Vec<_>>())
+        let ends = |&c: &Interval| (c - radius, c + radius);
+        InputBox::between(&center.iter().map(ends).collect::<Vec<_>>())
     }
 
     /// The interval of each input.
@@ -60,14 +98,23 @@ impl InputBox {
         self.sides[input].lo == self.sides[input].hi
     }
 
-    /// Whether the point lies in the box.
-    pub fn contains(&self, x: &[f64]) -> bool {
-        self.sides.iter().zip(x).all(|(side, &x)| side.contains(x))
+    /// The interval of each input with its ends rounded inwards, so that all of it was meant; `None` where no
+    /// floating-point number lies in one.
+    pub fn points(&self) -> Option<&[Interval]> {
+        self.points.as_deref()
     }
 
-    /// The nearest point of the box.
+    /// Whether the point lies in the box that was meant.
+    pub fn contains(&self, x: &[f64]) -> bool {
+        let inside =
+            |points: &Vec<Interval>| points.iter().zip(x).all(|(side, &x)| side.contains(x));
+        self.points.as_ref().is_some_and(inside)
+    }
+
+    /// The nearest point of the box that was meant, where it has floating-point numbers.
     pub fn nearest(&self, x: &mut [f64]) {
-        self.sides.iter().zip(x).for_each(|(side, x)| *x = x.clamp(side.lo, side.hi));
+        let sides = self.points.as_ref().unwrap_or(&self.sides);
+        sides.iter().zip(x).for_each(|(side, x)| *x = x.clamp(side.lo, side.hi));
     }
 
     /// A number between the ends of a side; `None` where there is none.
@@ -80,12 +127,16 @@ impl InputBox {
     pub fn halves(&self, input: usize) -> Option<[InputBox; 2]> {
         let Interval { lo, hi } = self.sides[input];
         let middle = self.middle(input)?;
-        let with = |lo: f64, hi: f64| {
+        let with = |part: Interval| {
             let mut half = self.clone();
-            half.sides[input] = Interval { lo, hi };
+            half.sides[input] = part;
+            half.points = half.points.and_then(|mut points| {
+                points[input] = points[input].intersect(part)?;
+                Some(points)
+            });
             half
         };
-        Some([with(lo, middle), with(middle, hi)])
+        Some([with(Interval { lo, hi: middle }), with(Interval { lo: middle, hi })])
     }
 
     /// Half the width of a side, rounded to nearest.
@@ -156,6 +207,7 @@ impl LoweredNetwork {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numeric::decimal::Number;
     use crate::numeric::exact;
 
     #[test]
@@ -167,11 +219,31 @@ mod tests {
     }
 
     #[test]
+    fn decimal_ends_are_rounded_outwards_and_points_inwards() {
+        let of = |text: &str| text.parse::<Number>().expect("a decimal").enclosure;
+        let b = InputBox::between(&[(of("0"), of("0.3")), (of("0.3"), of("1"))]).expect("a box");
+        // 0.3 as f64 is below three tenths.
+        assert_eq!((b.sides()[0].lo, b.sides()[0].hi), (0.0, 0.3f64.next_up()));
+        assert!(b.contains(&[0.3, 0.5]) && !b.contains(&[0.3f64.next_up(), 0.5]));
+        assert!(!b.contains(&[0.3, 0.3]));
+        // Between two neighbours there is no point to look at.
+        let empty =
+            InputBox::between(&[(of("0.30000000000000000001"), of("0.30000000000000000002"))]);
+        assert!(empty.expect("a box").points().is_none());
+    }
+
+    #[test]
     fn a_box_contains_what_it_is_made_of() {
         // 0.1 + 0.2 rounds up and 0.1 - 0.2 is inexact: both ends must lie outside.
         let b = InputBox::around(&[0.1, 0.0], 0.2).expect("a box");
         assert!(exact(b.sides()[0].hi) >= exact(0.1) + exact(0.2));
         assert!(exact(b.sides()[0].lo) <= exact(0.1) - exact(0.2));
+        // What was meant lies between; neither end of the first input is a floating-point number.
+        let points = b.points().expect("points")[0];
+        assert!(
+            exact(points.hi) <= exact(0.1) + exact(0.2) && points.hi.next_up() == b.sides()[0].hi
+        );
+        assert!(!b.contains(&[b.sides()[0].hi, 0.0]) && b.contains(&[points.hi, 0.0]));
         let [left, right] = b.halves(1).expect("halves");
         assert_eq!((left.sides()[1].hi, right.sides()[1].lo), (0.0, 0.0));
         assert!(b.contains(&[0.1, 0.2]) && !left.contains(&[0.1, 0.1]));

@@ -56,9 +56,9 @@ impl LoweredNetwork {
         network
     }
 
-    /// An enclosure of the outputs at a point.
-    pub fn outputs_at(&self, x: &[f64]) -> Vec<Interval> {
-        let mut state: Vec<Interval> = x.iter().map(|&x| Interval::point(x)).collect();
+    /// An enclosure of the outputs at a point, of which every coordinate is only known to lie in an interval.
+    pub fn outputs_at(&self, x: &[Interval]) -> Vec<Interval> {
+        let mut state = x.to_vec();
         for (r, stage) in self.stages.iter().enumerate() {
             state = stage.values(&self.affine(r, &state));
         }

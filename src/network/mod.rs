@@ -6,6 +6,7 @@
 
 pub mod activation;
 mod affine;
+pub mod attained;
 pub mod chain;
 pub mod fingerprint;
 pub mod input_box;

@@ -9,6 +9,7 @@
 #![cfg_attr(not(test), warn(clippy::float_arithmetic))]
 
 pub mod conv_norm;
+pub mod decimal;
 pub mod decompose;
 pub mod dyadic;
 pub mod grid;

@@ -1,14 +1,25 @@
 //! Certified radii of inputs, as text or JSON.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::number;
 use super::table::DIGITS;
 use crate::bounds::certify::Certification;
 use crate::numeric::Norm;
+use crate::numeric::decimal::Number;
 
 /// The name and version of the JSON format.
 pub const SCHEMA: &str = "lipbound-certification/1";
+
+/// A radius as it was written, and exactly.
+#[derive(Debug, Clone)]
+pub struct Radius {
+    /// As it was written.
+    pub text: String,
+    /// Its value, positive.
+    pub value: Number,
+}
 
 /// What was certified of one model.
 #[derive(Debug, Clone)]
@@ -20,7 +31,7 @@ pub struct Certifications {
     /// One entry for each input.
     pub inputs: Vec<Certification>,
     /// A radius that every input is asked to reach.
-    pub wanted: Option<f64>,
+    pub wanted: Option<Radius>,
 }
 
 #[derive(Serialize)]
@@ -28,7 +39,7 @@ struct Document<'a> {
     schema: &'static str,
     model: &'a str,
     norm: &'static str,
-    radius: Option<f64>,
+    radius: Option<Box<RawValue>>,
     certified: Option<usize>,
     inputs: Vec<Entry>,
 }
@@ -38,34 +49,41 @@ struct Entry {
     index: usize,
     class: Option<usize>,
     runner_up: Option<usize>,
-    margin: f64,
-    global_radius: Option<f64>,
-    local_radius: Option<f64>,
+    margin: Option<Box<RawValue>>,
+    global_radius: Option<Box<RawValue>>,
+    local_radius: Option<Box<RawValue>>,
+}
+
+/// The radius as it was written, where JSON has such numbers.
+fn json_number(radius: &Radius) -> Option<Box<RawValue>> {
+    let written = serde_json::from_str::<Box<RawValue>>(&radius.text).ok();
+    written.or_else(|| number::json_upper(radius.value.enclosure.hi))
 }
 
 impl Certifications {
-    /// The inputs whose class provably does not change within the wanted radius.
+    /// The inputs whose class provably does not change up to and at the wanted distance.
     pub fn certified(&self) -> Option<usize> {
-        let reaches = |r: f64| self.inputs.iter().filter(|c| c.local_radius >= r).count();
-        self.wanted.map(reaches)
+        let wanted = self.wanted.as_ref()?;
+        // Class and distance are proved for what is nearer than the radius, so the wanted distance has to be smaller.
+        let reaches = |c: &&Certification| wanted.value < Number::of(c.local_radius);
+        Some(self.inputs.iter().filter(reaches).count())
     }
 
     /// One JSON document; an unknown class and an infinite radius are `null`.
     pub fn json(&self) -> String {
-        let finite = |x: f64| x.is_finite().then_some(x);
         let entry = |(index, c): (usize, &Certification)| Entry {
             index,
             class: c.class,
             runner_up: c.runner_up,
-            margin: c.margin,
-            global_radius: finite(c.global_radius),
-            local_radius: finite(c.local_radius),
+            margin: number::json_lower(c.margin),
+            global_radius: number::json_lower(c.global_radius),
+            local_radius: number::json_lower(c.local_radius),
         };
         let document = Document {
             schema: SCHEMA,
             model: &self.model,
             norm: self.norm.id(),
-            radius: self.wanted,
+            radius: self.wanted.as_ref().and_then(json_number),
             certified: self.certified(),
             inputs: self.inputs.iter().enumerate().map(entry).collect(),
         };
@@ -78,7 +96,7 @@ impl Certifications {
     /// A row for each input, and a summary.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "{}\nradii in {}, rounded down\n\n{:>6}{:>7}{:>9}{:>13}{:>14}{:>13}\n",
+            "{}\nradii in {}, rounded down: the class is kept at every smaller distance\n\n{:>6}{:>7}{:>9}{:>13}{:>14}{:>13}\n",
             self.model, self.norm, "input", "class", "against", "margin", "everywhere", "nearby"
         );
         let number = |x: f64| number::lower(x, DIGITS);
@@ -103,10 +121,11 @@ impl Certifications {
                 number(median)
             ));
         }
-        if let (Some(wanted), Some(certified)) = (self.wanted, self.certified()) {
+        if let (Some(wanted), Some(certified)) = (&self.wanted, self.certified()) {
             text.push_str(&format!(
-                "{certified} of {} keep their class within {wanted}: proved\n",
-                radii.len()
+                "{certified} of {} keep their class within {}: proved\n",
+                radii.len(),
+                wanted.text
             ));
         }
         text

@@ -1,11 +1,11 @@
 //! Comma-separated values: one row per model, norm and bound.
 
 use super::comparison::{Change, Comparison};
-use super::{Report, Style, Symbols};
+use super::{Report, Style, Symbols, number};
 use crate::numeric::Norm;
 
-/// The reports as CSV (RFC 4180) with a header. Numbers read back exactly; what is not known, or not
-/// finite, is an empty cell. `lower` is the proved lower bound of L in that norm.
+/// The reports as CSV (RFC 4180) with a header. Numbers read back exactly, and the decimals are bounds themselves;
+/// what is not known, or not finite, is an empty cell. `lower` is the proved lower bound of L in that norm.
 pub fn write(reports: &[Report], _: Style) -> String {
     let mut text = String::from("model,norm,bound,lower,upper,guarantee,best\n");
     for report in reports {
@@ -17,8 +17,8 @@ pub fn write(reports: &[Report], _: Style) -> String {
                     quoted(&report.model),
                     norm.norm.id().to_owned(),
                     certificate.id.to_owned(),
-                    number(norm.lower),
-                    number(Some(certificate.upper)),
+                    lower(norm.lower),
+                    upper(certificate.upper),
                     certificate.guarantee.id().to_owned(),
                     if is_best { "true" } else { "false" }.to_owned(),
                 ];
@@ -70,11 +70,11 @@ fn bounds(comparison: &Comparison, model: usize, norm: Norm, push: &mut impl FnM
             norm.id().to_owned(),
             certificate.id.to_owned(),
             String::new(),
-            number(report.lower),
-            number(Some(certificate.upper)),
+            lower(report.lower),
+            upper(certificate.upper),
             certificate.guarantee.id().to_owned(),
             is_best.to_string(),
-            number(ratio.filter(|_| certificate.is_upper_bound())),
+            ratio_text(ratio.filter(|_| certificate.is_upper_bound())),
             change.map_or("", Change::id).to_owned(),
             String::new(),
         ]);
@@ -87,15 +87,25 @@ fn layers(comparison: &Comparison, model: usize, norm: Norm, push: &mut impl FnM
         row[0] = quoted(&comparison.models[model].name);
         row[1] = norm.id().to_owned();
         row[3] = quoted(&layer.name);
-        row[5] = number(layer.norm(norm));
+        row[5] = layer.norm(norm).map_or(String::new(), upper);
         row[6] = "upper_bound".to_owned();
-        row[8] = number(comparison.layer_ratio(model, index, norm));
+        row[8] = ratio_text(comparison.layer_ratio(model, index, norm));
         push(row);
     }
 }
 
-/// A number that reads back exactly; nothing where it is not known or not finite.
-fn number(x: Option<f64>) -> String {
+/// An upper bound that reads back exactly; nothing where it is not finite.
+fn upper(x: f64) -> String {
+    number::upper_to_read_back(x).unwrap_or_default()
+}
+
+/// A lower bound that reads back exactly; nothing where it is not known or not finite.
+fn lower(x: Option<f64>) -> String {
+    x.and_then(number::lower_to_read_back).unwrap_or_default()
+}
+
+/// A ratio that reads back exactly; nothing where it is not known or not finite.
+fn ratio_text(x: Option<f64>) -> String {
     x.filter(|x| x.is_finite()).map_or(String::new(), |x| format!("{x:?}"))
 }
 

@@ -4,9 +4,10 @@
 pub mod read;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::comparison::{Change, Comparison};
-use super::{NormReport, Report, Style, Symbols};
+use super::{NormReport, Report, Style, Symbols, number};
 use crate::numeric::Norm;
 pub use read::{read, sniff};
 
@@ -35,8 +36,8 @@ struct Entry<'a> {
     scope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<PartEntry<'a>>,
-    lower: Option<f64>,
-    best: Option<f64>,
+    lower: Option<Box<RawValue>>,
+    best: Option<Box<RawValue>>,
     best_id: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
@@ -61,8 +62,8 @@ struct PartEntry<'a> {
 struct Bound<'a> {
     id: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lower: Option<f64>,
-    upper: Option<f64>,
+    lower: Option<Box<RawValue>>,
+    upper: Option<Box<RawValue>>,
     guarantee: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
@@ -81,7 +82,7 @@ struct Layers<'a> {
     model: &'a str,
     norm: &'static str,
     layer: &'a str,
-    upper: Option<f64>,
+    upper: Option<Box<RawValue>>,
     ratio: Option<f64>,
 }
 
@@ -91,8 +92,8 @@ struct Failed<'a> {
     error: &'a str,
 }
 
-/// The reports as one JSON document. Numbers read back exactly; what is not known, or not finite, is
-/// `null`.
+/// The reports as one JSON document. Numbers read back exactly, and the decimals are bounds themselves: those of
+/// upper bounds are rounded up, those of lower bounds down. What is not known, or not finite, is `null`.
 pub fn write(reports: &[Report], _: Style) -> String {
     let entries = reports.iter().flat_map(|r| r.norms.iter().map(|norm| entry(r, norm)));
     text(&Document {
@@ -144,7 +145,7 @@ fn layers(comparison: &Comparison, model: usize, norm: Norm) -> Vec<Layers<'_>> 
             model: &comparison.models[model].name,
             norm: norm.id(),
             layer: &layer.name,
-            upper: layer.norm(norm).and_then(finite),
+            upper: layer.norm(norm).and_then(number::json_upper),
             ratio: comparison.layer_ratio(model, index, norm),
         });
     }
@@ -163,8 +164,8 @@ fn entry<'a>(report: &'a Report, norm: &'a NormReport) -> Entry<'a> {
             count: part.count,
             whole: &part.whole,
         }),
-        lower: norm.lower.and_then(finite),
-        best: best.and_then(|c| finite(c.upper)),
+        lower: norm.lower.and_then(number::json_lower),
+        best: best.and_then(|c| number::json_upper(c.upper)),
         best_id: best.filter(|c| c.upper.is_finite()).map(|c| c.id),
         ratio: None,
         change: None,
@@ -173,8 +174,8 @@ fn entry<'a>(report: &'a Report, norm: &'a NormReport) -> Entry<'a> {
             .iter()
             .map(|c| Bound {
                 id: c.id,
-                lower: c.lower.and_then(finite),
-                upper: finite(c.upper),
+                lower: c.lower.and_then(number::json_lower),
+                upper: number::json_upper(c.upper),
                 guarantee: c.guarantee.id(),
                 ratio: None,
                 note: c.note.as_deref(),
@@ -183,10 +184,6 @@ fn entry<'a>(report: &'a Report, norm: &'a NormReport) -> Entry<'a> {
         refused: norm.refused.iter().map(|(id, reason)| Refused { id, reason }).collect(),
         notes: &report.notes,
     }
-}
-
-fn finite(x: f64) -> Option<f64> {
-    x.is_finite().then_some(x)
 }
 
 fn text(document: &Document<'_>) -> String {

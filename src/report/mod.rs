@@ -11,7 +11,6 @@ pub mod certification;
 pub mod check;
 pub mod comparison;
 pub mod csv;
-pub mod decimal;
 pub mod json;
 pub mod markdown;
 pub mod number;

@@ -46,7 +46,8 @@ pub fn rows(report: &Report) -> Vec<Row> {
 fn cell(norm: &NormReport, id: &str, estimate: bool) -> Option<Cell> {
     let is_estimate = |guarantee| guarantee == Guarantee::Estimate;
     let found = norm.bounds.iter().find(|c| c.id == id && is_estimate(c.guarantee) == estimate)?;
-    let best = !estimate && norm.best().is_some_and(|b| b.upper == found.upper);
+    let least = norm.best().filter(|best| best.upper.is_finite());
+    let best = !estimate && least.is_some_and(|best| best.upper == found.upper);
     #[expect(clippy::float_arithmetic, reason = "a ratio for reading")]
     let ratio = |k: f64| k / found.upper;
     let k_star = norm.upper("k_star").filter(|k| k.is_finite() && found.upper > 0.0);
@@ -138,23 +139,28 @@ fn grouped(refused: &[(&'static str, String)]) -> Vec<String> {
 }
 
 /// *L is between a and b.*
-#[expect(clippy::float_arithmetic, reason = "chooses the words")]
 fn sentence(norm: &NormReport) -> Option<String> {
-    let best = norm.best()?;
-    let upper = number::upper(best.upper, DIGITS);
-    Some(match norm.lower {
-        Some(lower) if lower == best.upper => format!("{:<4}  L = {upper}", norm.norm.id()),
-        // A finished search: the two numbers would look the same.
-        Some(lower) if best.upper <= lower * (1.0 + 1e-8) => {
-            format!("{:<4}  L = {} to 8 digits", norm.norm.id(), number::upper(best.upper, 8))
+    let upper = norm.best()?.upper;
+    let text = match norm.lower {
+        Some(lower) if lower == upper && number::is_short(upper, DIGITS) => {
+            format!("L = {}", number::upper(upper, DIGITS))
         }
+        // A finished search: the two numbers would look the same.
+        Some(lower) if let Some((text, digits)) = number::agreed(lower, upper, DIGITS, 8) => {
+            format!("L = {text} to {digits} digits")
+        }
+        Some(lower) if upper.is_finite() => {
+            let (lower, upper) = (number::lower(lower, DIGITS), number::upper(upper, DIGITS));
+            format!("L is between {lower} and {upper}")
+        }
+        None if upper.is_finite() => format!("L is at most {}", number::upper(upper, DIGITS)),
         Some(lower) => format!(
-            "{:<4}  L is between {} and {upper}",
-            norm.norm.id(),
+            "L is at least {}; no upper bound fits in 64-bit numbers",
             number::lower(lower, DIGITS)
         ),
-        None => format!("{:<4}  L is at most {upper}", norm.norm.id()),
-    })
+        None => "no upper bound of L fits in 64-bit numbers".to_owned(),
+    };
+    Some(format!("{:<4}  {text}", norm.norm.id()))
 }
 
 /// The width of a number's column.

@@ -112,6 +112,20 @@ fn of_many_models_those_begun_are_reported_and_the_others_named() {
 }
 
 #[test]
+fn gnu_timeout_leaves_the_report() {
+    // It signals the process and then its group, which is the same process again.
+    let folder = Folder::new();
+    let mut command = Command::new("timeout");
+    command.current_dir(folder.path("")).arg("1").arg(env!("CARGO_BIN_EXE_lipbound"));
+    let model = example("mnist_mlp.npz");
+    command.args(["compute", &model, "--norm", "linf", "--bounds", "l", "--no-lower"]);
+    for _ in 0..4 {
+        let output = command.output().expect("timeout is here");
+        assert!(text(&output.stdout).contains("L is at most"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn the_second_signal_ends_the_program_at_once() {
     for (signal, number) in SIGNALS {
         let folder = Folder::new();
@@ -132,6 +146,10 @@ fn the_second_signal_ends_the_program_at_once() {
         send(&child, signal);
         std::thread::sleep(Duration::from_millis(200));
         assert!(child.try_wait().expect("a child").is_none(), "the first signal only asks");
+        // One that comes together with the first is part of it.
+        send(&child, signal);
+        std::thread::sleep(Duration::from_millis(1000));
+        assert!(child.try_wait().expect("a child").is_none(), "two at once count as one");
         send(&child, signal);
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), Some(128 + number), "{}", text(&output.stderr));

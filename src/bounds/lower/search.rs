@@ -293,7 +293,7 @@ fn sample_in(input: &InputBox, i: usize) -> Vec<f64> {
         let t = if corner { t.round() } else { t };
         (side.lo + t * (side.hi - side.lo)).clamp(side.lo, side.hi)
     };
-    let sides = input.sides().iter();
+    let sides = input.points().unwrap_or(input.sides()).iter();
     if i == 0 {
         sides.map(|side| side.midpoint()).collect()
     } else {

@@ -9,8 +9,11 @@ use crate::numeric::spectral::{spectral_norm_down, spectral_norm_up};
 use crate::numeric::{Grid, Interval, Norm};
 
 /// A lower bound of the norm of a Jacobian of the network near `x`, without the powers of two of the
-/// maps; 0 where the slopes at `x` cannot be told apart.
+/// maps; 0 where the slopes at `x` cannot be told apart, or `x` is outside the network's box.
 pub fn jacobian_norm_down(network: &LoweredNetwork, x: &[f64], norm: Norm) -> f64 {
+    if network.input.as_ref().is_some_and(|input| !input.contains(x)) {
+        return 0.0;
+    }
     let choices = slopes_at(network, x);
     // The transposed Jacobian, from the outputs: W_0^T D_1 W_1^T ... D_l W_l^T.
     let maps = network.chain.maps();

@@ -1,6 +1,7 @@
 //! The search for K: over the ends of the slope intervals, neuron by neuron.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
 use std::time::Instant;
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
@@ -14,10 +15,11 @@ use crate::bounds::lower::verify::norm_of;
 use crate::bounds::perturbation::radius_up;
 use crate::bounds::side_by_side::side_by_side;
 use crate::bounds::{Options, Problem, memory};
+use crate::network::attained::Ends;
 use crate::network::{Chain, Slopes};
-use crate::numeric::Norm;
 use crate::numeric::rounding::max_up;
 use crate::numeric::sdp::Start;
+use crate::numeric::{Interval as Range, Norm};
 
 /// Which end of its slope interval a neuron has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,14 +47,52 @@ pub struct SlopeTree {
     slopes: Vec<Vec<Interval>>,
     norm: Norm,
     relaxation: Relaxation,
+    /// Slopes at the ends of the intervals that occur, where the ends themselves are rounded.
+    attained: Option<Vec<Vec<Ends>>>,
+    /// With these, the largest norm that was found: the bits of a number that is not negative.
+    lower: AtomicU64,
+}
+
+/// What is known of the ends of a problem's slope intervals. Intervals that are not those of the activations were
+/// given, so they are exact.
+pub fn attained(problem: &Problem) -> Attained {
+    let intervals = || problem.chain().slopes().iter().map(Slopes::intervals);
+    let slopes = intervals();
+    let network = problem.network();
+    let of_activations = network.stages.iter().map(|stage| stage.slopes().intervals());
+    if network.input.is_none() && !intervals().eq(of_activations) {
+        return Attained::Exactly;
+    }
+    let Some(found) = network.attained_slopes() else { return Attained::Unknown };
+    let exact =
+        |(&(alpha, beta), ends): (&Interval, &Ends)| *ends == [alpha, beta].map(Range::point);
+    let mut layers = slopes.zip(&found);
+    let is_exact = layers.all(|(slopes, ends)| slopes.iter().zip(ends).all(exact));
+    if is_exact { Attained::Exactly } else { Attained::Between(found) }
+}
+
+/// What is known of the ends of the slope intervals.
+#[derive(Debug, Clone)]
+pub enum Attained {
+    /// They are slopes that occur.
+    Exactly,
+    /// Slopes near them occur, which are enclosed.
+    Between(Vec<Vec<Ends>>),
+    /// Nothing.
+    Unknown,
 }
 
 /// Lower and upper bounds of K without the powers of two of the maps. The chain has no pools.
 pub fn search(problem: &Problem, norm: Norm) -> Outcome {
-    let tree = SlopeTree::new(problem, norm);
+    let attained = attained(problem);
+    let exactly = matches!(attained, Attained::Exactly);
+    let tree = SlopeTree::new(problem, norm, attained);
     let roots = tree.roots(problem.options());
     let say = |outcome: &Outcome| progress("K", norm, outcome, &|x: f64| problem.scaled_up(x));
-    best_first(&tree, roots, problem.options(), memory::room(&K, problem, norm), say)
+    let outcome = best_first(&tree, roots, problem.options(), memory::room(&K, problem, norm), say);
+    // The search compares norms at the ends of the intervals; what is proved is the norm at slopes that occur.
+    let occurs = f64::from_bits(tree.lower.into_inner());
+    Outcome { lower: if exactly { outcome.lower } else { occurs }, ..outcome }
 }
 
 /// A line on how far a search is, with numbers to nearest; `scaled` turns them into those of the user.
@@ -67,8 +107,18 @@ pub fn progress(name: &str, norm: Norm, outcome: &Outcome, scaled: &dyn Fn(f64) 
 }
 
 impl SlopeTree {
-    fn new(problem: &Problem, norm: Norm) -> SlopeTree {
-        let chain = problem.oriented(norm).chain.clone();
+    fn new(problem: &Problem, norm: Norm, attained: Attained) -> SlopeTree {
+        let oriented = problem.oriented(norm);
+        let chain = oriented.chain.clone();
+        let mut attained = match attained {
+            Attained::Between(ends) => Some(ends),
+            Attained::Exactly | Attained::Unknown => None,
+        };
+        if oriented.is_transposed
+            && let Some(layers) = &mut attained
+        {
+            layers.reverse();
+        }
         let slopes: Vec<Vec<Interval>> = chain.slopes().iter().map(Slopes::intervals).collect();
         let layers = Layers::new(&chain);
         let norm = if norm == Norm::L2 { Norm::L2 } else { Norm::Linf };
@@ -79,7 +129,8 @@ impl SlopeTree {
             perturbation,
             problem.options().stop.clone(),
         );
-        SlopeTree { chain, layers, slopes, norm, relaxation }
+        let lower = AtomicU64::new(0.0f64.to_bits());
+        SlopeTree { chain, layers, slopes, norm, relaxation, attained, lower }
     }
 
     /// One node for each row, those with the largest bounds first in the ascent.
@@ -93,6 +144,7 @@ impl SlopeTree {
                 let (_, slopes) = ascend(&self.layers, &self.slopes, row, self.norm);
                 let points: Vec<Vec<Interval>> =
                     slopes.iter().map(|layer| layer.iter().map(|&x| (x, x)).collect()).collect();
+                self.occurs(&self.chain, &points);
                 norm_of(&self.chain, &points, self.norm).0
             })
             .reduce(|| 0.0, f64::max);
@@ -120,6 +172,26 @@ impl SlopeTree {
         self.slopes.iter().map(|layer| layer.iter().map(&mut fixed).collect()).collect()
     }
 
+    /// Keeps the norm at slopes that occur, which are at or between the ends of these intervals.
+    fn occurs(&self, chain: &Chain, slopes: &[Vec<Interval>]) {
+        let Some(attained) = &self.attained else { return };
+        let near =
+            |((&(alpha, beta), &(a, b)), [small, large]): ((&Interval, &Interval), &Ends)| {
+                let chosen = match (a == b, a == alpha, a == beta) {
+                    (true, true, _) => *small,
+                    (true, _, true) => *large,
+                    _ => small.hull(*large),
+                };
+                (chosen.lo, chosen.hi)
+            };
+        let layers = self.slopes.iter().zip(slopes).zip(attained);
+        let slopes: Vec<Vec<Interval>> = layers
+            .map(|((whole, part), ends)| whole.iter().zip(part).zip(ends).map(near).collect())
+            .collect();
+        let down = norm_of(chain, &slopes, self.norm).0;
+        self.lower.fetch_max(down.max(0.0).to_bits(), AtomicOrdering::Relaxed);
+    }
+
     /// Bounds a part and adds it to the split; by Ksdp as well where K5 is above `relaxed_above`.
     fn consider(
         &self,
@@ -141,6 +213,7 @@ impl SlopeTree {
                 _ => &self.chain.select_outputs(&[row]),
             };
             // No neuron that is left has any influence: take the middle of its interval.
+            self.occurs(chain, &slopes);
             let (down, up) = norm_of(chain, &slopes, self.norm);
             split.settled = max_up(split.settled, up.min(bound));
             split.found = split.found.max(down);
@@ -191,7 +264,7 @@ mod tests {
         let problem = relu_problem([arr2(&[[2.0]]), arr2(&[[3.0]])]);
         let slope = 6.0 * power_of_two(-problem.chain().exponent());
         for norm in Norm::ALL {
-            let tree = SlopeTree::new(&problem, norm);
+            let tree = SlopeTree::new(&problem, norm, Attained::Exactly);
             let split = |end: End| {
                 let mut split = Split::default();
                 tree.consider(0, vec![end], None, 0.0, f64::INFINITY, &mut split);

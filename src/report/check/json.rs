@@ -1,9 +1,10 @@
 //! The results as JSON: stable and versioned (`lipbound-check/1`).
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{Limit, Outcome, Verdict};
-use crate::report::Style;
+use crate::report::{Style, number};
 
 /// The name and version of the format.
 const SCHEMA: &str = "lipbound-check/1";
@@ -23,9 +24,9 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a str>,
     verdict: &'static str,
-    upper: Option<f64>,
+    upper: Option<Box<RawValue>>,
     bound: Option<&'static str>,
-    lower: Option<f64>,
+    lower: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +42,7 @@ struct Failed<'a> {
     error: &'a str,
 }
 
-/// One document. Numbers read back exactly; `max` is the text that the user wrote.
+/// One document. Numbers read back exactly, and the decimals are bounds themselves; `max` is the text that the user wrote.
 pub fn write(outcomes: &[Outcome], _: Style) -> String {
     let certified = |o: &Outcome| o.as_ref().is_ok_and(|check| check.verdict == Verdict::Certified);
     let mut document = Document {
@@ -64,9 +65,9 @@ pub fn write(outcomes: &[Outcome], _: Style) -> String {
                     norm: check.norm.id(),
                     scope: check.scope.as_deref(),
                     verdict: check.verdict.id(),
-                    upper: check.upper.map(|(x, _)| x).filter(|x| x.is_finite()),
+                    upper: check.upper.and_then(|(x, _)| number::json_upper(x)),
                     bound: check.upper.map(|(_, id)| id),
-                    lower: check.lower.filter(|x| x.is_finite()),
+                    lower: check.lower.and_then(number::json_lower),
                     max,
                     max_increase,
                     baseline,

@@ -6,9 +6,10 @@ mod junit;
 mod markdown;
 mod text;
 
-use super::{NormReport, Style, decimal::Decimal, number, table::DIGITS};
+use super::{NormReport, Style, number, table::DIGITS};
 use crate::bounds::find;
 use crate::numeric::Norm;
+use crate::numeric::decimal::Decimal;
 
 /// What the bound of a model is compared with.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,8 +194,9 @@ impl Check {
             let shown = text.parse::<Decimal>();
             self.verdict == Verdict::Certified && shown.is_ok_and(|x| x > *self.limit.value())
         };
+        // With all its digits it is not above the limit.
         let mut texts = (DIGITS..=17).map(|digits| number::upper(x, digits));
-        texts.find(|text| !misleads(text)).unwrap_or_else(|| format!("{x}"))
+        texts.find(|text| !misleads(text)).unwrap_or_else(|| number::upper(x, number::ALL_DIGITS))
     }
 }
 
@@ -271,8 +273,9 @@ mod tests {
         let sentence = |lower, upper, max| check(lower, upper, max).sentence();
         assert_eq!(sentence(0.0, 2.0, "3"), "L is at most 2 (K5), within 3");
         assert_eq!(
+            // As f64 it is 2.99999999100000002...
             sentence(0.0, 2.999_999_991, "2.999999995"),
-            "L is at most 2.999999991 (K5), within 2.999999995"
+            "L is at most 2.999999992 (K5), within 2.999999995"
         );
         assert!(sentence(0.0, f64::INFINITY, "3").contains("no finite upper bound"));
         // 10% above 50.09991 is 55.109901; above 50.1, which is that number rounded up, it is 55.11.

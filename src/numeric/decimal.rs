@@ -1,7 +1,10 @@
-//! Decimal numbers, exactly: a threshold that a user writes is compared without any rounding.
+//! Decimal numbers, exactly: what a user writes is compared without any rounding, and where an `f64` is needed
+//! it is enclosed.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
+
+use super::Interval;
 
 /// The largest number of digits, and the largest exponent, that a text may have.
 const LIMIT: usize = 1000;
@@ -112,6 +115,74 @@ impl PartialOrd for Decimal {
     }
 }
 
+/// A number of any sign that a user wrote, or that a file holds: exactly, and as `f64`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Number {
+    /// The nearest `f64`.
+    pub nearest: f64,
+    /// The least interval of `f64` around it: a point where it is one, else two neighbours, of which one may be
+    /// infinite.
+    pub enclosure: Interval,
+    /// Its absolute value, where it is no `f64`.
+    size: Option<Decimal>,
+}
+
+/// Digits with which most numbers can be told from a decimal that is near.
+const QUICK: usize = 25;
+
+impl Number {
+    /// An `f64`, exactly.
+    pub fn of(x: f64) -> Number {
+        Number { nearest: x, enclosure: Interval { lo: x, hi: x }, size: None }
+    }
+}
+
+impl PartialOrd for Number {
+    /// The order of the real numbers.
+    fn partial_cmp(&self, other: &Number) -> Option<Ordering> {
+        let (a, b) = (self.enclosure, other.enclosure);
+        // Intervals are between neighbours, which are no ends for numbers inside.
+        let order = a.lo.partial_cmp(&b.lo)?.then(a.hi.partial_cmp(&b.hi)?);
+        let (Some(x), Some(y), true) = (&self.size, &other.size, order.is_eq()) else {
+            return Some(order);
+        };
+        Some(if a.hi <= 0.0 { y.cmp(x) } else { x.cmp(y) })
+    }
+}
+
+impl FromStr for Number {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Number, String> {
+        let expected =
+            || format!("found {text:?}, expected a finite number such as 0.25, -3 or 1e-3");
+        let number = text.trim();
+        let (negative, size) = match number.strip_prefix('-') {
+            Some(size) if !size.starts_with('+') => (true, size),
+            _ => (false, number),
+        };
+        let decimal: Decimal = size.parse().map_err(|_| expected())?;
+        // To nearest, so the decimal lies between the result and one of its neighbours.
+        let nearest: f64 = size.parse().map_err(|_| expected())?;
+        // Rounding keeps the order, so digits that differ show it; all of them are only needed where they agree.
+        let quick = parse(&format!("{nearest:.*e}", QUICK - 1)).ok();
+        let quick = quick.filter(|x| decimal.digits.len() <= QUICK && *x != decimal);
+        let order = quick.or_else(|| Decimal::of(nearest)).map(|x| x.cmp(&decimal));
+        let enclosure = match order {
+            Some(Ordering::Equal) => Interval::point(nearest),
+            Some(Ordering::Less) => Interval { lo: nearest, hi: nearest.next_up() },
+            Some(Ordering::Greater) => Interval { lo: nearest.next_down(), hi: nearest },
+            None => Interval { lo: f64::MAX, hi: f64::INFINITY },
+        };
+        let size = (order != Some(Ordering::Equal)).then_some(decimal);
+        Ok(if negative {
+            Number { nearest: -nearest, enclosure: -enclosure, size }
+        } else {
+            Number { nearest, enclosure, size }
+        })
+    }
+}
+
 impl FromStr for Decimal {
     type Err = String;
 
@@ -145,8 +216,10 @@ fn parse(text: &str) -> Result<Decimal, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Decimal;
-    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+    use super::{Decimal, Number};
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_assume, proptest};
+
+    use crate::numeric::Interval;
 
     fn decimal(text: &str) -> Decimal {
         text.parse().expect("a number")
@@ -169,6 +242,39 @@ mod tests {
     }
 
     #[test]
+    fn decimals_are_enclosed_by_neighbours() {
+        let of = |text: &str| text.parse().map(|x: Number| (x.enclosure.lo, x.enclosure.hi));
+        assert_eq!(of("0.25"), Ok((0.25, 0.25)));
+        assert_eq!(of("-3e0"), Ok((-3.0, -3.0)));
+        // 0.3 as f64 is below three tenths, 0.1 above one tenth.
+        assert_eq!(of("0.3"), Ok((0.3, 0.3f64.next_up())));
+        assert_eq!(of("-0.3"), Ok(((-0.3f64).next_down(), -0.3)));
+        assert_eq!(of("0.1"), Ok((0.1f64.next_down(), 0.1)));
+        assert_eq!(of("1e-400"), Ok((0.0, f64::from_bits(1))));
+        assert_eq!(of("-1e400"), Ok((f64::NEG_INFINITY, f64::MIN)));
+        for wrong in ["", "nan", "inf", "--1", "-+1", "1,5", "0x10"] {
+            assert!(wrong.parse::<Number>().is_err(), "{wrong}");
+        }
+        let number = |text: &str| text.parse::<Number>().expect("a number");
+        assert_eq!(number("0.30"), number("3e-1"));
+        // Between the same neighbours, and still different.
+        assert_ne!(number("0.30000000000000000001"), number("0.3"));
+        assert_eq!(number("-0.5"), Number::of(-0.5));
+        for ascending in [
+            ["0.3", "0.30000000000000000001"],
+            ["-0.3", "0.1"],
+            ["-0.31", "-0.3"],
+            ["-0.1", "-0.09"],
+            ["0.25", "0.3"],
+        ] {
+            let [a, b] = ascending.map(number);
+            assert!(a < b && b > a, "{ascending:?}");
+        }
+        assert!(number("0.3") > Number::of(0.3) && number("0.3") < Number::of(0.3f64.next_up()));
+        assert!(number("1e400") < Number::of(f64::INFINITY));
+    }
+
+    #[test]
     fn percentages_are_exact() {
         let increased = |x: &str, percent: &str| decimal(x).increased_by(&decimal(percent));
         assert_eq!(increased("50", "10"), decimal("55"));
@@ -184,6 +290,20 @@ mod tests {
             let (a, b) = (Decimal::of(x).expect("finite"), Decimal::of(y).expect("finite"));
             prop_assert_eq!(a.cmp(&b), x.total_cmp(&y));
             prop_assert_eq!(a.approximately(), x);
+        }
+
+        #[test]
+        fn an_enclosure_is_as_narrow_as_possible(x in any::<f64>(), digits in 1usize..30) {
+            prop_assume!(x.is_finite());
+            let text = format!("{x:.digits$e}");
+            let number: Number = text.parse().expect("a number");
+            let Interval { lo, hi } = number.enclosure;
+            prop_assert!(lo == hi || lo.next_up() == hi);
+            prop_assert!(number.nearest == lo || number.nearest == hi);
+            let decimal: Decimal = text.trim_start_matches('-').parse().expect("a number");
+            let [small, large] = [lo.abs().min(hi.abs()), lo.abs().max(hi.abs())].map(|x| Decimal::of(x));
+            prop_assert!(small.expect("finite") <= decimal);
+            prop_assert!(large.is_none_or(|large| decimal <= large));
         }
 
         #[test]
