@@ -154,10 +154,11 @@ fn computed(source: &Source, arguments: &Compute, session: &Session) -> Model {
         Ok(network) => network,
         Err(error) => return Model { name, outcome: Err(error.to_string()), layers: None },
     };
-    let notes = network.notes.clone();
+    let (assumed, notes) = (network.assumed.clone(), network.notes.clone());
     let kept = arguments.comparing.layers.then(|| network.clone());
     let report = restricted(network, source, arguments).map(|(lowered, part)| {
-        report_of(&notes, lowered, (part, None), source, arguments, session)
+        let report = report_of(&notes, lowered, (part, None), source, arguments, session);
+        Report { assumed, ..report }
     });
     let kept = kept.filter(|_| report.is_ok());
     let layers = kept.map(|network| layers::layer_norms(&network, &arguments.norm.0));
@@ -233,6 +234,7 @@ fn agree(a: &Report, b: &Report) -> bool {
 }
 
 fn merge(known: &mut Report, report: Report) {
+    known.assume(&report.assumed);
     for norm in report.norms {
         let Some(old) = known.norms.iter_mut().find(|old| old.norm == norm.norm) else {
             known.norms.push(norm);

@@ -151,17 +151,19 @@ fn reports_of_source(
     session: &Session,
 ) -> anyhow::Result<Vec<Report>> {
     let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
-    let notes = network.notes.clone();
+    let (assumed, notes) = (network.assumed.clone(), network.notes.clone());
     let (lowered, part) = restricted(network, source, arguments)?;
     let Some(margin) = arguments.margin else {
         let whole = (part, None);
-        return Ok(vec![report_of(&notes, lowered, whole, source, arguments, session)]);
+        let report = report_of(&notes, lowered, whole, source, arguments, session);
+        return Ok(vec![Report { assumed, ..report }]);
     };
     let differences = margin.networks(&lowered).with_context(|| source.display())?;
     let each = differences.into_iter().map(|(name, difference)| {
         let of_difference = |part: Part| Part { whole: format!("{}, {name}", part.whole), ..part };
         let part = part.clone().map(of_difference);
-        report_of(&notes, difference, (part, Some(name)), source, arguments, session)
+        let report = report_of(&notes, difference, (part, Some(name)), source, arguments, session);
+        Report { assumed: assumed.clone(), ..report }
     });
     Ok(each.collect())
 }
@@ -209,7 +211,8 @@ pub(super) fn report_of(
         .map(|(&norm, lower)| norm_report(&problem, norm, lower, &arguments.bounds))
         .collect();
     let scope = scope(&arguments.region, margin, &arguments.selected);
-    Report { model: source.display(), summary: summary(&problem), scope, part, notes, norms }
+    let (model, summary) = (source.display(), summary(&problem));
+    Report { model, summary, scope, part, assumed: Vec::new(), notes, norms }
 }
 
 /// The network in the form that is bounded.

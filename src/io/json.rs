@@ -103,7 +103,7 @@ pub(super) fn read_native(
         )
     })?;
     let nodes = graph::read_layers(document, raw, tensors)?;
-    let network = Network { name, input_shape, nodes, notes: Vec::new() };
+    let network = Network { name, input_shape, nodes, assumed: Vec::new(), notes: Vec::new() };
     network.shapes().map_err(|error| layer_error(document.file, error))?;
     Ok(network)
 }

@@ -68,7 +68,8 @@ const HEAD: usize = 4096;
 /// How a model is to be read, where the file leaves it open.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
-    /// The activation between dense layers; ReLU is assumed, and said aloud, if absent.
+    /// The activation between dense layers, for files that hold only weights: whoever names it says that the
+    /// file is a plain chain of such layers. If absent, ReLU is [assumed](Network::assumed).
     pub activation: Option<Activation>,
     /// How matrices are stored.
     pub layout: Layout,
@@ -90,7 +91,7 @@ pub enum Layout {
     InOut,
 }
 
-/// Reads the network of a source. Its notes say what was assumed.
+/// Reads the network of a source.
 ///
 /// # Errors
 /// What is wrong with the file; never a part of the network.

@@ -100,8 +100,8 @@ fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
     let dict = StateDict::dense(input.file.clone(), input.name.clone(), groups);
     let activation = options.activation.clone().unwrap_or(Activation::Relu);
     let mut network = dict.into_dense(&activation, Layout::OutIn)?;
-    if options.activation.is_some() {
-        network.notes.push(super::state_dict::activation_note(options));
+    if let Some(activation) = &options.activation {
+        network.notes.push(super::state_dict::activation_note(activation));
     }
     if options.nnet_normalise {
         normalise(&mut network, &normalisation, &text)?;

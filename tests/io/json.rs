@@ -57,9 +57,13 @@ fn the_short_form_says_what_it_assumes() {
         r#"{"weights": [[[1, 2], [3, 4], [5, 6]], [[1, 1, 1]]], "biases": [[1, 2, 3], null]}"#;
     let network = read_file("s.json", text.as_bytes(), &ReadOptions::default()).expect("valid");
     assert_eq!(
-        network.notes,
-        ["activation between layers: relu (assumed; --activation changes it)"]
+        network.assumed,
+        [
+            "ReLU between the layers: the file does not name the activation (its key \"activation\" or --activation does)"
+        ]
     );
+    let one = read_file("s.json", br#"{"weights": [[[1, 2]]]}"#, &ReadOptions::default());
+    assert!(one.expect("valid").assumed.is_empty(), "nothing is between the layers of one layer");
     assert_eq!((network.name.as_str(), network.input_shape.as_slice()), ("s", [2].as_slice()));
     let kinds: Vec<_> = network.nodes.iter().map(|n| n.layer.kind()).collect();
     assert_eq!(kinds, ["dense", "relu", "dense"]);
@@ -67,11 +71,12 @@ fn the_short_form_says_what_it_assumes() {
     let options = ReadOptions { activation: Some(Activation::Tanh), ..Default::default() };
     let network = read_file("s.json", text.as_bytes(), &options).expect("valid");
     assert_eq!(network.notes, ["activation between layers: tanh (--activation)"]);
+    assert!(network.assumed.is_empty());
     assert_eq!(network.nodes[1].layer.kind(), "tanh");
 
     let text = text.replace('}', r#", "activation": {"type": "leaky_relu", "negative_slope": 0.5}, "output_activation": "Sigmoid"}"#);
     let network = read_file("s.json", text.as_bytes(), &options).expect("valid");
-    assert!(network.notes.is_empty());
+    assert!(network.notes.is_empty() && network.assumed.is_empty());
     let kinds: Vec<_> = network.nodes.iter().map(|n| n.layer.kind()).collect();
     assert_eq!(kinds, ["dense", "leaky_relu", "dense", "sigmoid"]);
 }
