@@ -1,6 +1,7 @@
 //! Reading and writing models: one file for each format, and one line in [`REGISTRY`].
 
 pub mod arch;
+mod digits;
 mod dtype;
 mod error;
 mod replace;
@@ -25,6 +26,7 @@ pub use replace::{abandon_unfinished, replace};
 pub use source::{Input, Source, Stream, sources};
 
 use crate::network::{Activation, Network};
+use state_dict::TensorOrder;
 
 /// One line of the table of formats.
 pub struct Format {
@@ -100,8 +102,13 @@ pub fn read(source: &Source, options: &ReadOptions) -> Result<Network, ReadError
     match source {
         Source::File(path) => read_file(path, options),
         Source::Stdin => read_input(&source::load_stdin()?, Path::new("-"), options),
-        Source::Arrays(paths) => npy::read_arrays(display, name, paths, options),
-        Source::Folder(path) => npy::read_arrays(display, name, &source::arrays_of(path)?, options),
+        Source::Arrays(paths) => {
+            npy::read_arrays(display, name, paths, TensorOrder::Given, options)
+        }
+        Source::Folder(path) => {
+            let paths = source::arrays_of(path)?;
+            npy::read_arrays(display, name, &paths, TensorOrder::Names, options)
+        }
     }
 }
 

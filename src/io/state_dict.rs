@@ -6,10 +6,12 @@ mod evidence;
 mod grouping;
 mod names;
 mod order;
+mod pruning;
 
 use ndarray::ArrayD;
 
 use super::error::{ReadError, some_of};
+use super::source::natural_key;
 use super::{Layout, ReadOptions, arch};
 use crate::network::tensor::{check_finite, show_shape};
 use crate::network::{Activation, Network, Origin};
@@ -102,17 +104,21 @@ impl StateDict {
             check_finite(&format!("tensor {name}"), tensor)
                 .map_err(|error| ReadError::at(&file, error.what, error.reason))?;
         }
+        let fail = |(place, reason)| ReadError { file: file.clone(), place, reason };
+        let (mut tensors, pruned) = pruning::applied(tensors).map_err(fail)?;
         let schemes: Vec<Option<Scheme>> = tensors.iter().map(|(n, _)| classify(n)).collect();
         let positional = schemes.iter().all(|s| matches!(s, Some(Scheme::Position(_))))
-            || order == TensorOrder::Given && schemes.iter().all(Option::is_none);
+            || schemes.iter().all(Option::is_none) && are_in_order(&mut tensors, order);
         let groups = if positional {
             grouping::by_position(tensors, &schemes)
         } else {
             grouping::by_name(tensors, schemes, order)
         };
-        let groups =
-            groups.map_err(|(place, reason)| ReadError { file: file.clone(), place, reason })?;
-        Ok(StateDict { file, name, groups, order, notes: Vec::new() })
+        let groups = groups.map_err(fail)?;
+        let note = (pruned > 0).then(|| {
+            format!("{pruned} pruned tensors, each taken as NAME_orig * NAME_mask under its NAME")
+        });
+        Ok(StateDict { file, name, groups, order, notes: note.into_iter().collect() })
     }
 
     /// Dense layers in order.
@@ -170,6 +176,21 @@ impl StateDict {
             arch::open_questions(self),
             arch::draft(self)
         )
+    }
+}
+
+/// Whether tensors whose names do not say what they are have an order; puts them into that of their numbers,
+/// where only their names give one.
+fn are_in_order(tensors: &mut [(String, ArrayD<f64>)], order: TensorOrder) -> bool {
+    let names: Vec<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
+    match order {
+        TensorOrder::Given => true,
+        TensorOrder::File => false,
+        TensorOrder::Names => {
+            let numbered = order::is_numbered(&names);
+            tensors.sort_by_cached_key(|(name, _)| natural_key(name));
+            numbered
+        }
     }
 }
 

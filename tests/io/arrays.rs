@@ -34,6 +34,15 @@ fn number_types_byte_orders_and_layouts() {
     assert_eq!(weight(&npy("<i8", false, "(2, 3)", &i64s)), expected);
 }
 
+/// Python 2 wrote lengths as `3L` on some systems; numpy reads them.
+#[test]
+fn long_integers_of_python_2() {
+    let numbers = f64s(&[1.0, 2.0, -3.0, 4.0, 5.0, 6.0]);
+    let expected = "[[1.0,2.0,-3.0],[4.0,5.0,6.0]]";
+    assert_eq!(weight(&npy("<f8", false, "(2L, 3L)", &numbers)), expected);
+    assert_eq!(weight(&npy("<f8", false, "(2L,3L,)", &numbers)), expected);
+}
+
 #[test]
 fn wrong_npy_files() {
     let good = array(&[2, 2], &[1.0, 2.0, 3.0, 4.0]);
@@ -66,6 +75,14 @@ fn wrong_npy_files() {
         ("descr of one character", of("\u{e9}")),
         ("unknown descr", of("q")),
         ("records", header("{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,)}")),
+        (
+            "another key in the header",
+            header("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1), 'scale': 2.0}"),
+        ),
+        (
+            "key twice in the header",
+            header("{'descr': '<f4', 'descr': '<f8', 'fortran_order': False, 'shape': (1, 1)}"),
+        ),
         ("header is no dict", header("[1, 2, 3, 'shape']")),
         ("header without order", header("{'descr': '<f8', 'shape': (1,)}")),
         ("header without shape", header("{'descr': '<f8', 'fortran_order': False}")),

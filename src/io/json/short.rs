@@ -31,6 +31,7 @@ pub(super) fn read(
     options: &ReadOptions,
 ) -> Result<Network, ReadError> {
     object.only(document, None, &KEYS)?;
+    super::check_version(document, object)?;
     let name = match object.get("name") {
         Some(raw) => document.value(raw, Some("name"))?,
         None => input.name.clone(),
