@@ -30,12 +30,15 @@ fn pytorch_leaves_changes_of_sign_to_the_reader() {
     }
 }
 
-/// L of the network by exact enumeration: 0.404672, 0.391910 and 0.531221, to six digits.
+/// L by a program of its own: the largest norm of the derivative over the 24 activation patterns that 200,000
+/// random points have, in ordinary floating point.
 #[test]
 fn the_checkpoint_of_pytorchs_tutorial() {
-    let known = [0.404672, 0.391910, 0.531221];
+    let known = [0.4046731756372326, 0.3919142860934197, 0.5312232116830957];
     for ((lower, upper), known) in bounds("checkpoint.pt", "l").into_iter().zip(known) {
-        assert!(lower <= known + 5e-7 && known - 5e-7 <= upper && upper - lower < 1e-6, "{known}");
+        // A few roundings in either calculation; the interval is narrower than 1e-9.
+        assert!(lower <= known * (1.0 + 1e-14) && known <= upper * (1.0 + 1e-14), "{known}");
+        assert!(upper - lower < 1e-9, "{lower} {upper}");
     }
 }
 

@@ -148,7 +148,6 @@ impl StateDict {
             }
         }
         if let Some((label, reason)) = evidence::of(&self.groups) {
-            let reason = format!("{reason}, which a plain chain of layers does not have");
             return Err(ReadError::at(
                 &self.file,
                 format!("layer {label}"),

@@ -6,13 +6,16 @@ use super::Group;
 /// Words, as parts of a name, and what they show.
 #[rustfmt::skip] // one line for each kind of network
 const KINDS: [(&str, &[&str]); 6] = [
-    ("blocks, which often have a connection around them", &["block", "blocks", "res", "resnet", "resblock", "residual", "residuals", "shortcut", "skip", "downsample", "bypass", "highway"]),
+    ("a block, which often has a connection around it", &["block", "blocks", "res", "resnet", "resblock", "residual", "residuals", "shortcut", "skip", "downsample", "bypass", "highway"]),
     ("a normalisation", &["norm", "norms", "bn", "batchnorm", "layernorm", "groupnorm", "instancenorm", "rmsnorm"]),
     ("attention", &["attn", "attention", "mha", "multihead", "qkv", "query", "key", "q", "k"]),
     ("a recurrent layer", &["rnn", "lstm", "gru", "recurrent", "ih", "hh"]),
     ("an embedding", &["embedding", "embeddings", "embed", "emb", "wte", "wpe", "token", "tokens", "vocab", "positional", "codebook"]),
     ("an implicit layer", &["mon", "mondeq", "deq", "implicit", "equilibrium", "ode", "odefunc", "u", "wx", "wz"]),
 ];
+
+/// Parts of names that show attention as a whole.
+const PACKED: [&str; 2] = ["in_proj", "out_proj"];
 
 /// Words of networks with several branches or outputs; one that is in every name is only that of the module.
 #[rustfmt::skip] // as they belong together
@@ -26,11 +29,16 @@ const BRANCHES: [&str; 35] = [
 pub(super) fn of(groups: &[Group]) -> Option<(String, String)> {
     let names: Vec<Vec<String>> = groups.iter().map(|group| words(&group.label)).collect();
     for (group, words) in groups.iter().zip(&names) {
+        let packed = group.label.to_lowercase();
+        if let Some(name) = PACKED.iter().find(|name| packed.split(['.', '/']).any(|p| p == **name))
+        {
+            return Some((group.label.clone(), stands_for(name, "attention")));
+        }
         let shown = KINDS.iter().find_map(|(kind, known)| {
             Some((kind, words.iter().find(|word| known.contains(&word.as_str()))?))
         });
         if let Some((kind, word)) = shown {
-            return Some((group.label.clone(), format!("\"{word}\" in its name shows {kind}")));
+            return Some((group.label.clone(), stands_for(word, kind)));
         }
     }
     for word in BRANCHES {
@@ -38,11 +46,15 @@ pub(super) fn of(groups: &[Group]) -> Option<(String, String)> {
         if let Some(first) = has.iter().position(|&has| has)
             && has.contains(&false)
         {
-            let reason = format!("\"{word}\" in its name shows several branches or outputs");
+            let reason = stands_for(word, "one of several branches or outputs");
             return Some((groups[first].label.clone(), reason));
         }
     }
     several_heads(groups)
+}
+
+fn stands_for(word: &str, kind: &str) -> String {
+    format!("\"{word}\" in its name stands for {kind}, and a plain chain of layers has none")
 }
 
 /// `head_a` and `head_b`, `head1` and `head2`, but not `head.0` and `head.2`.
@@ -53,7 +65,9 @@ fn several_heads(groups: &[Group]) -> Option<(String, String)> {
         let head = parts.into_iter().find(|part| words(part).iter().any(|word| word == "head"));
         match (first, head) {
             (Some(first), Some(head)) if first != head => {
-                let reason = format!("it and \"{first}\" are several outputs");
+                let reason = format!(
+                    "it and \"{first}\" look like several outputs, and a plain chain of layers has one"
+                );
                 return Some((group.label.clone(), reason));
             }
             (None, Some(_)) => first = head,
