@@ -18,5 +18,7 @@ mod pytorch;
 mod safetensors;
 #[path = "io/sources.rs"]
 mod sources;
+#[path = "io/state_dicts.rs"]
+mod state_dicts;
 #[path = "io/support.rs"]
 mod support;

@@ -180,7 +180,13 @@ impl Stack {
 
     fn finish(self, name: &str) -> Network {
         let Stack { input_shape, nodes, .. } = self;
-        let network = Network { name: name.into(), input_shape, nodes, notes: Vec::new() };
+        let network = Network {
+            name: name.into(),
+            input_shape,
+            nodes,
+            assumed: Vec::new(),
+            notes: Vec::new(),
+        };
         network.shapes().expect("shapes that fit");
         network
     }

@@ -21,8 +21,8 @@ Examples:
   lipbound compute model.npz --activation tanh --bounds all
   lipbound compute w0.npy w1.npy w2.npy --format json -o report.json
   lipbound compare checkpoints/ --norm linf
-  lipbound check model.npz --norm l2 --max 20
-  lipbound certify model.npz --input images.npy --norm linf
+  lipbound check model.onnx --norm l2 --max 20
+  lipbound certify model.onnx --input images.npy --norm linf
   lipbound gradient model.npz --bound k5 -o grads.npz
   lipbound inspect model.npz
   lipbound explain k5
@@ -73,14 +73,15 @@ pub enum Command {
 }
 
 /// How models are read.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Reading models")]
 pub struct Reading {
     /// How the bounds see max-pooling: as it is, or written out with ReLUs (looser; for comparison)
     #[arg(long, value_name = "FORM", default_value = "implicit")]
     pub pooling: PoolingName,
-    /// The activation between the layers, for files that hold only weights
-    #[arg(long, value_name = "NAME", value_parser = parse_activation)]
+    /// The activation between the layers, for files that hold only weights: says that the network is a plain
+    /// chain of dense layers with it between them, and nothing else
+    #[arg(long, value_name = "NAME", value_parser = parse_activation, conflicts_with = "arch")]
     pub activation: Option<Activation>,
     /// How weight matrices are stored: outputs x inputs (PyTorch) or inputs x outputs (Keras)
     #[arg(long, value_name = "ORDER", default_value = "out-in")]
@@ -236,8 +237,8 @@ pub struct Explain {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  lipbound compute model.npz --bounds k_sdp --certificate proof.json
-  lipbound verify proof.json model.npz
+  lipbound compute model.onnx --bounds k_sdp --certificate proof.json
+  lipbound verify proof.json model.onnx
 
 Exit status: 0 verified, 1 rejected, 2 an error.")]
 pub struct Verify {
@@ -329,7 +330,7 @@ fn parse_work(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected a number of multiplications such as 1e13, or inf".to_owned())
 }
 
-fn parse_activation(text: &str) -> Result<Activation, String> {
+pub(super) fn parse_activation(text: &str) -> Result<Activation, String> {
     let names: Vec<&'static str> = Activation::all().iter().map(Activation::name).collect();
     Activation::parse(text)
         .ok_or_else(|| unknown("activation", text, &names, "their usual other names"))

@@ -9,7 +9,7 @@ use super::arguments::{Reading, Selection, parse_selection};
 use super::compute::{Session, lower, start_threads};
 use super::memory::Memory;
 use super::region::parse_radius;
-use super::{Outcome, output};
+use super::{Outcome, output, stated};
 use crate::bounds::REGISTRY;
 use crate::bounds::certify::Certifier;
 use crate::io;
@@ -25,7 +25,7 @@ differences of outputs by Lipschitz bounds that hold everywhere, `nearby` by bou
 of the slopes that are possible around the input.
 
 Examples:
-  lipbound certify model.npz --input images.npy --norm linf
+  lipbound certify model.npz --activation relu --input images.npy --norm linf
   lipbound certify model.onnx --input x.json --norm l2 --radius 0.1
 
 Exit status: 0 done (with --radius: all inputs reach it), 1 some do not, 2 an error.";
@@ -88,6 +88,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let sources = io::sources(std::slice::from_ref(&arguments.model))?;
     let source = sources.first().context("no model was given")?;
     let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
+    stated::demand(&network, source)?;
     arguments.memory.check_lowering(&network, source)?;
     let lowered = lower(network, source, &arguments.reading)?;
     let table = read_table(&arguments.input, lowered.chain.inputs())?;

@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::part::{Selected, scope};
 use super::region::{Limits, Region};
 use super::thresholds::{self, Number, Policy, Thresholds, policy_of};
-use super::{Outcome, inputs, output};
+use super::{Outcome, inputs, output, stated};
 use crate::bounds::lower::lower_bounds;
 use crate::bounds::{Options, Problem, memory};
 use crate::io::{self, Source};
@@ -30,8 +30,9 @@ Without --max and --max-increase the thresholds come from lipbound.toml
 (docs/ci.md), which can name the models, too.
 
 Examples:
-  lipbound check model.npz --norm linf --max 1000
-  lipbound check run/*.npz --norm l2 --max-increase 10% --against baseline.json
+  lipbound check model.onnx --norm linf --max 1000
+  lipbound check run/*.npz --activation relu --norm l2 --max-increase 10% \
+    --against baseline.json
   lipbound check --format github --report junit=lipbound.xml
 
 Exit status: 0 all certified, 1 something refuted or undecided, 2 an error.";
@@ -201,8 +202,9 @@ impl Run<'_> {
         if limits.is_empty() {
             bail!("{model}: no threshold is given for this model and norm; see docs/ci.md");
         }
-        let reading = &self.arguments.reading;
+        let reading = &thresholds.reading(&self.arguments.reading);
         let network = io::read(source, &reading.options(self.arguments.memory.bytes()))?;
+        stated::demand(&network, source)?;
         self.arguments.memory.check_lowering(&network, source)?;
         let lowered = lower(network, source, reading)?;
         let Arguments { selected, region, .. } = self.arguments;
@@ -312,6 +314,12 @@ impl Baseline<'_> {
             [] => bail!("{shown}: has no report of {model}; write it with `lipbound compute`"),
             _ => bail!("{shown}: has {} reports of {model}, expected one", found.len()),
         };
+        if !report.assumed.is_empty() {
+            bail!(
+                "{shown}: its bounds of {model} rest on an assumption ({}); write it again with --activation or --arch",
+                report.assumed.join("; ")
+            );
+        }
         if report.scope.as_deref() != scope {
             bail!(
                 "{shown}: is for {}, but this check is for {}; give the same --box, --center, --radius, --inputs and --outputs",

@@ -157,7 +157,8 @@ fn computed(source: &Source, arguments: &Compute, session: &Session) -> Model {
     let kept = arguments.comparing.layers.then(|| network.clone());
     let report = restricted(network, source, arguments).map(|found| {
         let part = (found.part, None);
-        report_of(&found.notes, found.lowered, part, source, arguments, session)
+        let report = report_of(&found.notes, found.lowered, part, source, arguments, session);
+        Report { assumed: found.assumed, ..report }
     });
     let kept = kept.filter(|_| report.is_ok());
     let layers = kept.map(|network| layers::layer_norms(&network, &arguments.norm.0));
@@ -233,6 +234,7 @@ fn agree(a: &Report, b: &Report) -> bool {
 }
 
 fn merge(known: &mut Report, report: Report) {
+    known.assume(&report.assumed);
     for norm in report.norms {
         let Some(old) = known.norms.iter_mut().find(|old| old.norm == norm.norm) else {
             known.norms.push(norm);

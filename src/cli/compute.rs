@@ -159,17 +159,18 @@ fn reports_of_source(
     session: &Session,
 ) -> anyhow::Result<(Vec<Report>, Option<Fingerprint>)> {
     let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
-    let Restricted { lowered, part, notes, subject } = restricted(network, source, arguments)?;
+    let Restricted { lowered, part, assumed, notes, subject } = restricted(network, source, arguments)?;
     let Some(margin) = arguments.margin else {
         let whole = (part, None);
         let report = report_of(&notes, lowered, whole, source, arguments, session);
-        return Ok((vec![report], subject));
+        return Ok((vec![Report { assumed, ..report }], subject));
     };
     let differences = margin.networks(&lowered).with_context(|| source.display())?;
     let each = differences.into_iter().map(|(name, difference)| {
         let of_difference = |part: Part| Part { whole: format!("{}, {name}", part.whole), ..part };
         let part = part.clone().map(of_difference);
-        report_of(&notes, difference, (part, Some(name)), source, arguments, session)
+        let report = report_of(&notes, difference, (part, Some(name)), source, arguments, session);
+        Report { assumed: assumed.clone(), ..report }
     });
     Ok((each.collect(), None))
 }
@@ -180,6 +181,8 @@ pub(super) struct Restricted {
     pub lowered: LoweredNetwork,
     /// Which part of the model that is.
     pub part: Option<Part>,
+    /// What is assumed of the network.
+    pub assumed: Vec<String>,
     /// The remarks on both.
     pub notes: Vec<String>,
     /// What tells it from others, where a certificate is asked for.
@@ -192,7 +195,7 @@ pub(super) fn restricted(
     source: &Source,
     arguments: &Compute,
 ) -> anyhow::Result<Restricted> {
-    let mut notes = network.notes.clone();
+    let (assumed, mut notes) = (network.assumed.clone(), network.notes.clone());
     arguments.memory.check_lowering(&network, source)?;
     let selected = &arguments.selected;
     let is_told_apart = selected.is_part() || arguments.certificate.is_some();
@@ -206,7 +209,7 @@ pub(super) fn restricted(
     let lowered = selected.select(lowered, source)?;
     let pooling = arguments.reading.pooling;
     let subject = model.map(|model| selected.subject_of(&lowered, model, pooling));
-    Ok(Restricted { lowered, part, notes, subject })
+    Ok(Restricted { lowered, part, assumed, notes, subject })
 }
 
 /// The bounds of a network that was read from `source` with these remarks: of a part
@@ -235,7 +238,8 @@ pub(super) fn report_of(
         .map(|(&norm, lower)| norm_report(&problem, norm, lower, &arguments.bounds))
         .collect();
     let scope = scope(&arguments.region, margin, &arguments.selected);
-    Report { model: source.display(), summary: summary(&problem), scope, part, notes, norms }
+    let (model, summary) = (source.display(), summary(&problem));
+    Report { model, summary, scope, part, assumed: Vec::new(), notes, norms }
 }
 
 /// The network in the form that is bounded.

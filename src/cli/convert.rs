@@ -2,7 +2,7 @@
 
 use super::arguments::Convert;
 use super::memory::Memory;
-use super::{Outcome, output};
+use super::{Outcome, output, stated};
 use crate::io;
 
 /// Runs the command.
@@ -10,6 +10,7 @@ pub fn run(arguments: &Convert) -> anyhow::Result<Outcome> {
     let sources = io::sources(std::slice::from_ref(&arguments.input))?;
     for source in &sources {
         let network = io::read(source, &arguments.reading.options(Memory::default().bytes()))?;
+        stated::demand(&network, source)?;
         network.notes.iter().for_each(|note| output::note(note));
         io::write(&network, &arguments.output)?;
     }

@@ -17,7 +17,7 @@ use crate::io;
 use crate::network::layers::show_shape;
 use crate::network::pull_back::{Parameter, SlopeEnds};
 use crate::numeric::Norm;
-use crate::report::number;
+use crate::report::{assuming, number};
 
 const HELP: &str = "\
 Written is one array for each weight and bias of the file, and for the learnt
@@ -111,8 +111,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if let Some(path) = &arguments.output {
         save(path, &parameters)?;
     }
+    let assumed: String = assuming(&network.assumed).map(|line| line + "\n").collect();
     let title = format!(
-        "{}\n{} in {} is at most {}\n\n",
+        "{assumed}{}\n{} in {} is at most {}\n\n",
         source.display(),
         bound.name(),
         arguments.norm,

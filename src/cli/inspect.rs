@@ -9,7 +9,7 @@ use crate::io;
 use crate::network::Network;
 use crate::network::layers::{Lowered, show_shape};
 use crate::numeric::Norm;
-use crate::report::number;
+use crate::report::{assuming, number};
 
 /// Runs the command.
 pub fn run(arguments: &Inspect) -> anyhow::Result<Outcome> {
@@ -27,7 +27,8 @@ pub fn run(arguments: &Inspect) -> anyhow::Result<Outcome> {
 
 fn describe(network: &Network) -> anyhow::Result<String> {
     let shapes = network.shapes()?;
-    let mut text = format!("{}\ninput {}\n\n", network.name, show_shape(&network.input_shape));
+    let mut text: String = assuming(&network.assumed).map(|line| line + "\n").collect();
+    text.push_str(&format!("{}\ninput {}\n\n", network.name, show_shape(&network.input_shape)));
     text.push_str(&format!(
         "{:<20} {:<12} {:>12} {:>10} {:>10} {:>10}\n",
         "layer", "output", "parameters", "l1 norm", "l2 norm", "linf norm"

@@ -25,6 +25,7 @@ mod part;
 mod plot;
 mod region;
 mod signals;
+mod stated;
 mod thresholds;
 mod verify;
 

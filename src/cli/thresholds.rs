@@ -6,7 +6,8 @@ use anyhow::{Context, bail};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::arguments::{Selection, parse_selection, unknown};
+use super::arguments::{Reading, Selection, parse_activation, parse_selection, unknown};
+use crate::network::Activation;
 use crate::numeric::Norm;
 use crate::numeric::decimal::Decimal;
 
@@ -31,6 +32,17 @@ pub struct Thresholds {
     pub increase: [Option<Number>; 3],
     /// The bounds of which the least counts.
     pub bounds: Option<Selection>,
+    /// What a file that holds only weights leaves open.
+    pub stated: Option<Stated>,
+}
+
+/// What the user says of a network whose file holds only weights.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stated {
+    /// It is a chain with this between its layers.
+    Activation(Activation),
+    /// It is the network of this file.
+    Arch(PathBuf),
 }
 
 /// All that is to be checked.
@@ -78,6 +90,7 @@ impl Policy {
                 fill(&mut thresholds.increase[i], &more.increase[i]);
             }
             fill(&mut thresholds.bounds, &more.bounds);
+            fill(&mut thresholds.stated, &more.stated);
         }
         thresholds
     }
@@ -140,17 +153,16 @@ fn policy(text: &str, folder: &Path) -> Result<Policy, Mistake> {
                     let path = absolute(&folder.join(&**pattern.get_ref()));
                     let mut thresholds = Thresholds::default();
                     for (key, value) in entries(value, "a table of thresholds")? {
-                        if !thresholds.set(key, value)? {
-                            return Err(unknown_key(key, &["max", "max-increase", "bounds"]));
+                        if !thresholds.set(key, value, folder)? {
+                            return Err(unknown_key(key, &KEYS));
                         }
                     }
                     policy.particular.push((path, thresholds));
                 }
             }
             _ => {
-                if !policy.general.set(key, value)? {
-                    let known = ["max", "max-increase", "bounds", "model", "against"];
-                    return Err(unknown_key(key, &known));
+                if !policy.general.set(key, value, folder)? {
+                    return Err(unknown_key(key, &[&KEYS[..], &["model", "against"]].concat()));
                 }
             }
         }
@@ -158,10 +170,40 @@ fn policy(text: &str, folder: &Path) -> Result<Policy, Mistake> {
     Ok(policy)
 }
 
+/// The keys of [`Thresholds`].
+const KEYS: [&str; 5] = ["max", "max-increase", "bounds", "activation", "arch"];
+
 impl Thresholds {
-    /// Sets what a key says; `false` where it is none of these.
-    fn set(&mut self, key: &Key<'_>, value: &Value<'_>) -> Result<bool, Mistake> {
+    /// How the models are read: as the command line says, and where it says nothing, as the file does.
+    pub fn reading(&self, reading: &Reading) -> Reading {
+        let mut reading = reading.clone();
+        if reading.activation.is_none() && reading.arch.is_none() {
+            match &self.stated {
+                Some(Stated::Activation(activation)) => {
+                    reading.activation = Some(activation.clone())
+                }
+                Some(Stated::Arch(path)) => reading.arch = Some(path.clone()),
+                None => {}
+            }
+        }
+        reading
+    }
+
+    /// Sets what a key says; `false` where it is none of these. Paths are relative to `folder`.
+    fn set(&mut self, key: &Key<'_>, value: &Value<'_>, folder: &Path) -> Result<bool, Mistake> {
         match &*key.get_ref().clone() {
+            "activation" | "arch" if self.stated.is_some() => {
+                return Err(mistake(key, "found activation and arch, expected one of the two"));
+            }
+            "activation" => {
+                let text = string(value, "the name of an activation such as \"relu\"")?;
+                let activation = parse_activation(text).map_err(|e| mistake(value, e))?;
+                self.stated = Some(Stated::Activation(activation));
+            }
+            "arch" => {
+                let path = folder.join(string(value, "the path of an architecture file")?);
+                self.stated = Some(Stated::Arch(path));
+            }
             "bounds" => {
                 let text = string(value, "best, all, or a list such as \"k5,k_sdp\"")?;
                 let bounds = parse_selection(text).map_err(|e| mistake(value, e))?;
@@ -262,7 +304,7 @@ pub fn policy_of(
 
 #[cfg(test)]
 mod tests {
-    use super::{Policy, policy};
+    use super::{Activation, Policy, Stated, policy};
     use std::path::Path;
 
     fn read(text: &str) -> Policy {
@@ -272,9 +314,9 @@ mod tests {
     #[test]
     fn the_more_particular_threshold_counts() {
         let policy = read(
-            "max.l2 = 20\nmax.linf = 1_000.50\nmax-increase = '5%'\n\
+            "max.l2 = 20\nmax.linf = 1_000.50\nmax-increase = '5%'\nactivation = 'tanh'\n\
              [model.'nets/*.npz'.max]\nl2 = 15\n[model.'nets/small*.npz'.max]\nl2 = 12\n\
-             [model.'nets/small1.npz']\nmax.l2 = '10'\nbounds = 'k5'\n",
+             [model.'nets/small1.npz']\nmax.l2 = '10'\nbounds = 'k5'\narch = 'a.json'\n",
         );
         let l2 = |model: &str| policy.of(model).max[1].clone().map(|number| number.text);
         assert_eq!(l2("other.npz").as_deref(), Some("20"));
@@ -283,6 +325,9 @@ mod tests {
         assert_eq!(l2("nets/small1.npz").as_deref(), Some("10"));
         let one = policy.of("nets/small1.npz");
         assert_eq!(one.max[2].clone().map(|n| n.value), "1000.5".parse().ok());
+        let tanh = Some(Stated::Activation(Activation::Tanh));
+        assert_eq!(policy.of("nets/a.npz").stated, tanh);
+        assert_eq!(one.stated, Some(Stated::Arch("a.json".into())), "the more particular one");
         assert!(one.bounds.is_some() && one.increase[0].is_some() && one.max[0].is_none());
     }
 
@@ -303,7 +348,10 @@ mod tests {
             ("max-increase = 10", "\"10%\""),
             ("max-increase = '10'", "with the percent sign"),
             ("bounds = 'k6'", "unknown bound k6"),
-            ("[model.a]\nmxa.l2 = 1", "known are max, max-increase, bounds"),
+            ("[model.a]\nmxa.l2 = 1", "known are max, max-increase, bounds, activation, arch"),
+            ("activation = 'rleu'", "unknown activation rleu (did you mean relu?)"),
+            ("activation = 'relu'\narch = 'a.json'", "expected one of the two"),
+            ("arch = 1", "expected the path of an architecture file"),
             ("model = 1", "a table for each model"),
             ("max.l2 = ", "not TOML"),
         ] {

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use super::arguments::Verify;
 use super::compute::lower;
 use super::memory::Memory;
-use super::{Outcome, output};
+use super::{Outcome, output, stated};
 use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateFile};
 use crate::bounds::{Options, Problem};
 use crate::io;
@@ -42,6 +42,7 @@ pub fn run(arguments: &Verify) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::Done;
     for source in io::sources(std::slice::from_ref(&arguments.model))? {
         let network = io::read(&source, &arguments.reading.options(Memory::default().bytes()))?;
+        stated::demand(&network, &source)?;
         let model = network.fingerprint().with_context(|| source.display())?;
         let Verify { selected, reading, region, .. } = arguments;
         let lowered = lower(network, &source, reading)?;

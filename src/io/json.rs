@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::error::{ReadError, layer_error};
 use super::source::Input;
-use super::{Format, Layout, ReadOptions, npy};
+use super::{Format, Layout, ReadOptions, digits, npy};
 use crate::network::tensor::{TensorError, TensorSource, Tensors, check_finite};
 use crate::network::{Network, Origin};
 use document::{Document, Object};
@@ -38,6 +38,17 @@ pub(super) const KEYS: [&str; 4] = ["format", "name", "input_shape", "layers"];
 
 fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
     let document = Document::new(input)?;
+    let mut network = read_either(document, input, options)?;
+    network.notes.extend(digits::note(digits::in_json(document.text)));
+    Ok(network)
+}
+
+/// Reads the native form or the short one.
+fn read_either(
+    document: Document<'_>,
+    input: &Input,
+    options: &ReadOptions,
+) -> Result<Network, ReadError> {
     let object = document.object(document.root()?, None)?;
     let has = |key: &str| object.get(key).is_some();
     if has("weights") && !has("layers") {
@@ -56,6 +67,20 @@ fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
     read_native(document, &object, &input.name, &mut tensors)
 }
 
+/// Checks the key `format`, where it is there.
+///
+/// # Errors
+/// Another version.
+fn check_version(document: Document<'_>, object: &Object<'_>) -> Result<(), ReadError> {
+    let Some(raw) = object.get("format") else { return Ok(()) };
+    let found: String = document.value(raw, Some("format"))?;
+    if found == VERSION {
+        return Ok(());
+    }
+    let reason = format!("found \"{found}\", expected \"{VERSION}\"");
+    Err(document.fail(raw.get(), Some("format"), reason))
+}
+
 /// Reads the native form, with tensors from `tensors`.
 ///
 /// # Errors
@@ -67,13 +92,7 @@ pub(super) fn read_native(
     tensors: &mut dyn graph::LayerTensors,
 ) -> Result<Network, ReadError> {
     object.only(document, None, &KEYS)?;
-    if let Some(raw) = object.get("format") {
-        let found: String = document.value(raw, Some("format"))?;
-        if found != VERSION {
-            let reason = format!("found \"{found}\", expected \"{VERSION}\"");
-            return Err(document.fail(raw.get(), Some("format"), reason));
-        }
-    }
+    check_version(document, object)?;
     let name = match object.get("name") {
         Some(raw) => document.value(raw, Some("name"))?,
         None => default_name.to_owned(),
@@ -103,7 +122,7 @@ pub(super) fn read_native(
         )
     })?;
     let nodes = graph::read_layers(document, raw, tensors)?;
-    let network = Network { name, input_shape, nodes, notes: Vec::new() };
+    let network = Network { name, input_shape, nodes, assumed: Vec::new(), notes: Vec::new() };
     network.shapes().map_err(|error| layer_error(document.file, error))?;
     Ok(network)
 }

@@ -1,6 +1,7 @@
 //! Reading and writing models: one file for each format, and one line in [`REGISTRY`].
 
 pub mod arch;
+mod digits;
 mod dtype;
 mod error;
 mod replace;
@@ -25,6 +26,7 @@ pub use replace::{abandon_unfinished, replace};
 pub use source::{Input, Source, Stream, sources};
 
 use crate::network::{Activation, Network};
+use state_dict::TensorOrder;
 
 /// One line of the table of formats.
 pub struct Format {
@@ -68,7 +70,8 @@ const HEAD: usize = 4096;
 /// How a model is to be read, where the file leaves it open.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
-    /// The activation between dense layers; ReLU is assumed, and said aloud, if absent.
+    /// The activation between dense layers, for files that hold only weights: whoever names it says that the
+    /// file is a plain chain of such layers. If absent, ReLU is [assumed](Network::assumed).
     pub activation: Option<Activation>,
     /// How matrices are stored.
     pub layout: Layout,
@@ -90,7 +93,7 @@ pub enum Layout {
     InOut,
 }
 
-/// Reads the network of a source. Its notes say what was assumed.
+/// Reads the network of a source.
 ///
 /// # Errors
 /// What is wrong with the file; never a part of the network.
@@ -99,8 +102,13 @@ pub fn read(source: &Source, options: &ReadOptions) -> Result<Network, ReadError
     match source {
         Source::File(path) => read_file(path, options),
         Source::Stdin => read_input(&source::load_stdin()?, Path::new("-"), options),
-        Source::Arrays(paths) => npy::read_arrays(display, name, paths, options),
-        Source::Folder(path) => npy::read_arrays(display, name, &source::arrays_of(path)?, options),
+        Source::Arrays(paths) => {
+            npy::read_arrays(display, name, paths, TensorOrder::Given, options)
+        }
+        Source::Folder(path) => {
+            let paths = source::arrays_of(path)?;
+            npy::read_arrays(display, name, &paths, TensorOrder::Names, options)
+        }
     }
 }
 

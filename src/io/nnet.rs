@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2};
 use super::error::{ReadError, layer_error};
 use super::source::Input;
 use super::state_dict::{Entry, Group, StateDict};
-use super::{Format, Layout, ReadOptions};
+use super::{Format, Layout, ReadOptions, digits};
 use crate::network::layers::dense::Dense;
 use crate::network::{Activation, Layer, Network, Node};
 
@@ -41,15 +41,15 @@ impl Text<'_> {
 
     /// The numbers in the next line.
     fn numbers(&mut self, what: &str) -> Result<Vec<f64>, ReadError> {
-        let next = self
-            .lines
-            .find(|(_, text)| !text.trim_start().starts_with("//") && !text.trim().is_empty());
+        let next = self.lines.find(|(_, text)| !is_remark(text));
         let Some((index, text)) = next else {
             let reason = format!("the text ends where {what} is expected; the file is truncated");
             return Err(ReadError::new(self.file, reason));
         };
         self.line = index + 1;
-        let fields = text.split(',').map(str::trim).filter(|field| !field.is_empty());
+        // Lines end with a comma, which begins no field.
+        let text = text.trim();
+        let fields = text.strip_suffix(',').unwrap_or(text).split(',').map(str::trim);
         let number = |field: &str| match field.parse::<f64>() {
             Ok(x) if x.is_finite() => Ok(x),
             Ok(x) => Err(self.fail(format!("{what}: found {x}, expected finite numbers"))),
@@ -68,6 +68,17 @@ impl Text<'_> {
         Ok(numbers)
     }
 
+    /// Checks that nothing follows.
+    fn end(&mut self) -> Result<(), ReadError> {
+        let rest = self.lines.find(|(_, text)| !is_remark(text));
+        let Some((index, _)) = rest else { return Ok(()) };
+        self.line = index + 1;
+        Err(self.fail(
+            "found more numbers after the last layer that the header announces; the file is damaged"
+                .to_owned(),
+        ))
+    }
+
     /// The next line, which has whole numbers.
     fn sizes(&mut self, what: &str) -> Result<Vec<usize>, ReadError> {
         let numbers = self.numbers(what)?;
@@ -79,6 +90,10 @@ impl Text<'_> {
         };
         numbers.iter().map(size).collect()
     }
+}
+
+fn is_remark(line: &str) -> bool {
+    line.trim_start().starts_with("//") || line.trim().is_empty()
 }
 
 /// Means and ranges of the inputs, and one of each for the outputs.
@@ -95,13 +110,15 @@ fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
     })?;
     let mut text = Text { file: &input.file, lines: content.lines().enumerate(), line: 0 };
     let sizes = read_sizes(&mut text)?;
-    let normalisation = read_normalisation(&mut text)?;
+    let inputs = sizes.first().copied().unwrap_or_default();
+    let normalisation = read_normalisation(&mut text, inputs, options.nnet_normalise)?;
     let groups = read_layers(&mut text, &sizes)?;
+    text.end()?;
     let dict = StateDict::dense(input.file.clone(), input.name.clone(), groups);
     let activation = options.activation.clone().unwrap_or(Activation::Relu);
     let mut network = dict.into_dense(&activation, Layout::OutIn)?;
-    if options.activation.is_some() {
-        network.notes.push(super::state_dict::activation_note(options));
+    if let Some(activation) = &options.activation {
+        network.notes.push(super::state_dict::activation_note(activation));
     }
     if options.nnet_normalise {
         normalise(&mut network, &normalisation, &text)?;
@@ -109,6 +126,8 @@ fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
     } else {
         network.notes.push("inputs and outputs are the normalised ones; --nnet-normalise makes the file's normalisation part of the network".to_owned());
     }
+    let lines = content.lines().filter(|line| !is_remark(line));
+    network.notes.extend(digits::note(lines.flat_map(|line| line.split(',')).map(str::trim)));
     network.shapes().map_err(|error| layer_error(&input.file, error))?;
     Ok(network)
 }
@@ -116,7 +135,7 @@ fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
 /// The widths of input, hidden layers and output.
 fn read_sizes(text: &mut Text<'_>) -> Result<Vec<usize>, ReadError> {
     let header = text.sizes("the header")?;
-    let [layers, inputs, outputs, ..] = header[..] else {
+    let [layers, inputs, outputs, _] = header[..] else {
         return Err(text.fail(format!(
             "the header: found {} numbers, expected 4 (layers, inputs, outputs, largest layer)",
             header.len()
@@ -133,12 +152,28 @@ fn read_sizes(text: &mut Text<'_>) -> Result<Vec<usize>, ReadError> {
     Ok(sizes)
 }
 
-fn read_normalisation(text: &mut Text<'_>) -> Result<Normalisation, ReadError> {
-    text.numbers("the flag")?;
-    text.numbers("the inputs' minima")?;
-    text.numbers("the inputs' maxima")?;
-    let means = text.numbers("the means")?;
-    let ranges = text.numbers("the ranges")?;
+/// The flag is one that no program uses, and inputs are not clipped to minima and maxima. Some files lack the
+/// mean and the range of the outputs, which are only needed where they are part of the network.
+fn read_normalisation(
+    text: &mut Text<'_>,
+    inputs: usize,
+    is_used: bool,
+) -> Result<Normalisation, ReadError> {
+    text.exactly(1, "the flag")?;
+    text.exactly(inputs, "the inputs' minima")?;
+    text.exactly(inputs, "the inputs' maxima")?;
+    let mut next = |what: &str| {
+        let numbers = text.numbers(what)?;
+        let found = numbers.len();
+        if found == inputs.saturating_add(1) || found == inputs && !is_used {
+            return Ok(numbers);
+        }
+        let expected = inputs.saturating_add(1);
+        Err(text.fail(format!(
+            "{what}: found {found} numbers, expected {expected}: one for each input, and one for all outputs"
+        )))
+    };
+    let (means, ranges) = (next("the means")?, next("the ranges")?);
     Ok(Normalisation { means, ranges, line: text.line })
 }
 
@@ -177,19 +212,9 @@ fn normalise(network: &mut Network, n: &Normalisation, text: &Text<'_>) -> Resul
     let inputs = network.input_shape.first().copied().unwrap_or_default();
     let outputs = network.shapes().ok().and_then(|s| s.last().and_then(|s| s.first().copied()));
     let outputs = outputs.unwrap_or_default();
-    let (Some(means), Some(mean)) = (n.means.get(..inputs), n.means.get(inputs)) else {
-        return Err(fail(format!(
-            "the means: found {} numbers, expected {}",
-            n.means.len(),
-            inputs + 1
-        )));
-    };
-    let (Some(ranges), Some(range)) = (n.ranges.get(..inputs), n.ranges.get(inputs)) else {
-        return Err(fail(format!(
-            "the ranges: found {} numbers, expected {}",
-            n.ranges.len(),
-            inputs + 1
-        )));
+    let ends = n.means.split_last().zip(n.ranges.split_last());
+    let Some(((mean, means), (range, ranges))) = ends else {
+        return Err(fail("the means and ranges are missing".to_owned()));
     };
     if let Some(bad) = n.ranges.iter().find(|range| !(1.0 / **range).is_finite()) {
         return Err(fail(format!("the ranges: found {bad}, expected numbers other than 0")));

@@ -42,7 +42,7 @@ pub(super) struct Header {
     pub data: usize,
 }
 
-/// Reads a model from NPY files in order.
+/// Reads a model from NPY files, whose order means `order`.
 ///
 /// # Errors
 /// The first file that cannot be read, or arrays that do not make up a network.
@@ -50,6 +50,7 @@ pub fn read_arrays(
     file: String,
     name: String,
     paths: &[PathBuf],
+    order: TensorOrder,
     options: &ReadOptions,
 ) -> Result<Network, ReadError> {
     let mut tensors = Vec::with_capacity(paths.len());
@@ -63,7 +64,7 @@ pub fn read_arrays(
             }
         });
     }
-    StateDict::new(file, name, tensors, TensorOrder::Given)?.into_network(options)
+    StateDict::new(file, name, tensors, order)?.into_network(options)
 }
 
 /// Reads the array of one file and checks that its entries are finite.
@@ -145,9 +146,10 @@ pub fn parse(bytes: &[u8]) -> Result<ArrayD<f64>, String> {
 /// What is wrong with the header.
 pub(super) fn parse_header(bytes: &[u8]) -> Result<Header, String> {
     let start = header_end(bytes)?;
-    let text = &bytes[..start];
-    check_text(text)?;
-    let header = NpyHeader::from_reader(text)
+    let mut text = bytes[..start].to_vec();
+    check_text(&text)?;
+    drop_long_suffixes(&mut text);
+    let header = NpyHeader::from_reader(text.as_slice())
         .map_err(|error| format!("the NPY header cannot be read: {error}"))?;
     let (dtype, big_endian) = number_type(&header.dtype())?;
     let shape: Option<Vec<usize>> = header.shape().iter().map(|&n| n.try_into().ok()).collect();
@@ -216,24 +218,47 @@ fn header_end(bytes: &[u8]) -> Result<usize, String> {
     Ok(start + length)
 }
 
+/// Blanks the `L` of numbers such as `3L`, which Python 2 wrote on some systems, as numpy does.
+fn drop_long_suffixes(header: &mut [u8]) {
+    let mut quote = None;
+    let mut before = 0;
+    for byte in header.iter_mut().skip(10) {
+        match (*byte, quote) {
+            (b'\'' | b'"', None) => quote = Some(*byte),
+            (found, Some(open)) if found == open => quote = None,
+            (b'L', None) if u8::is_ascii_digit(&before) => *byte = b' ',
+            _ => {}
+        }
+        before = *byte;
+    }
+}
+
 /// Refuses what the parser of the header does not stand: text other than ASCII, deep nesting, shapes
-/// whose number of elements overflows.
+/// whose number of elements overflows; and keys that it would not look at.
 fn check_text(header: &[u8]) -> Result<(), String> {
     let text = header.get(10..).unwrap_or_default();
     if !text.get(2..).unwrap_or_default().is_ascii() {
         return Err("the NPY header has characters other than ASCII".to_owned());
     }
     let text = String::from_utf8_lossy(text);
-    let mut depth = 0usize;
+    let (mut depth, mut keys, mut quote) = (0usize, 0, None);
     for c in text.chars() {
         match c {
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            '\'' | '"' if quote.is_none() => quote = Some(c),
+            _ if quote == Some(c) => quote = None,
+            ':' if depth == 1 && quote.is_none() => keys += 1,
             _ => {}
         }
         if depth > 8 {
             return Err("the NPY header has brackets nested more than 8 deep".to_owned());
         }
+    }
+    if keys > 3 {
+        return Err(format!(
+            "the NPY header has {keys} keys, expected descr, fortran_order and shape; write the file again"
+        ));
     }
     let mut parts = text.split("shape").skip(1);
     let (Some(shape), None) = (parts.next(), parts.next()) else {

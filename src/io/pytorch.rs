@@ -1,5 +1,6 @@
 //! PyTorch `.pt` and `.pth` files with a state dict, in the zip format and the older one.
 
+mod calls;
 mod heap;
 mod pickle;
 mod storage;
@@ -45,9 +46,6 @@ fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
     let mut tensors = Vec::new();
     let mut keys = HashSet::new();
     for (name, value) in dict {
-        if name.ends_with("num_batches_tracked") {
-            continue;
-        }
         let place = format!("tensor {name}");
         let tensor = read_tensor(&heap, value, &mut storages)
             .map_err(|reason| ReadError::at(&input.file, &place, reason))?;
@@ -58,6 +56,7 @@ fn read(input: &Input, options: &ReadOptions) -> Result<Network, ReadError> {
         }
         tensors.push((name, tensor));
     }
+    storages.check_surplus(&heap).map_err(|reason| ReadError::new(&input.file, reason))?;
     let mut dict =
         StateDict::new(input.file.clone(), input.name.clone(), tensors, TensorOrder::File)?;
     dict.notes.extend(note);
@@ -70,12 +69,11 @@ fn read_tensor(
     storages: &mut Storages<'_>,
 ) -> Result<ArrayD<f64>, String> {
     match heap.get(value) {
-        Object::Tensor { storage, offset, shape, strides, dtype } => {
-            let Object::Storage { kind, key, length } = heap.get(*storage) else {
+        Object::Tensor(tensor) => {
+            let Object::Storage(storage) = heap.get(tensor.storage) else {
                 return Err("has no storage; the file is damaged".to_owned());
             };
-            let kind = dtype.as_deref().unwrap_or(kind);
-            storages.tensor(kind, key, *length, *offset, shape, strides)
+            storages.tensor(storage, tensor)
         }
         other => Err(format!("found {}, expected a tensor; {REMEDY}", describe(other))),
     }
@@ -86,51 +84,80 @@ type Named<'a> = Vec<(Cow<'a, str>, Ref)>;
 /// The named tensors: those of the object itself, or of the one state dict in a checkpoint.
 fn find(heap: &Heap, root: Ref) -> Result<(Named<'_>, Option<String>), String> {
     match heap.get(root) {
-        Object::List(items) | Object::Tuple(items) => {
-            let named =
-                items.iter().enumerate().map(|(i, &value)| (format!("arr_{i}").into(), value));
-            Ok((named.collect(), None))
-        }
+        Object::List(items) | Object::Tuple(items) => Ok((by_position(items), None)),
         Object::Dict(pairs) => {
-            if has_tensors(heap, pairs) {
-                return Ok((members(heap, pairs), None));
+            let outer = members(heap, pairs);
+            match nested(heap, &outer)? {
+                Some(found) => Ok(found),
+                None if has_tensors(heap, pairs) => Ok((outer, None)),
+                None => Err(nothing_found(heap, &outer)),
             }
-            nested(heap, &members(heap, pairs))
         }
         other => Err(format!("the file holds {}, not a state dict; {REMEDY}", describe(other))),
     }
 }
 
-fn nested<'a>(heap: &'a Heap, outer: &Named<'a>) -> Result<(Named<'a>, Option<String>), String> {
-    let mut dicts: Vec<(&str, &[(Ref, Ref)])> = Vec::new();
+/// The named tensors under the key of a checkpoint that is known, or is the only one with tensors where none
+/// are beside it; `None` where there is no such key.
+fn nested<'a>(
+    heap: &'a Heap,
+    outer: &Named<'a>,
+) -> Result<Option<(Named<'a>, Option<String>)>, String> {
+    let mut inner: Vec<(&str, Ref)> = Vec::new();
     // The same dict can stand under many keys.
     let mut seen: HashMap<Ref, bool> = HashMap::new();
     for (key, value) in outer {
-        if let Object::Dict(pairs) = heap.get(*value)
-            && *seen.entry(*value).or_insert_with(|| has_tensors(heap, pairs))
-        {
-            dicts.push((key, pairs));
+        // Lists of tensors are often of something else: losses, moments.
+        let is_dict = matches!(heap.get(*value), Object::Dict(_));
+        if !is_dict && !KEYS.contains(&key.as_ref()) {
+            continue;
+        }
+        if *seen.entry(*value).or_insert_with(|| holds_tensors(heap, *value)) {
+            inner.push((key, *value));
         }
     }
-    let known = KEYS.iter().find_map(|key| dicts.iter().position(|(k, _)| k == key));
-    let chosen = known.or((dicts.len() == 1).then_some(0));
-    match chosen.and_then(|index| dicts.get(index)) {
-        Some((key, pairs)) => {
-            let note = format!("the tensors under the key \"{key}\" of the checkpoint");
-            Ok((members(heap, pairs), Some(note)))
-        }
-        None => {
-            let keys: Vec<&str> = outer.iter().map(|(key, _)| key.as_ref()).collect();
-            let objects = outer.iter().map(|(_, value)| heap.get(*value));
-            let mut foreign = objects.filter(|object| matches!(object, Object::Foreign(_)));
-            let object = foreign.next().map(describe);
-            let object = object.map_or_else(String::new, |o| format!(" and {o}"));
-            Err(format!(
-                "no state dict found: the file has the keys [{}]{object}; {REMEDY}",
-                some_of(&keys)
-            ))
-        }
+    let mut known: Vec<(&str, Ref)> = Vec::new();
+    for key in KEYS {
+        known.extend(inner.iter().filter(|(k, _)| *k == key).copied());
     }
+    let beside = outer.iter().any(|(_, value)| matches!(heap.get(*value), Object::Tensor(_)));
+    let chosen = known.first().copied().or_else(|| match inner.as_slice() {
+        [only] if !beside => Some(*only),
+        _ => None,
+    });
+    let Some((key, value)) = chosen else { return Ok(None) };
+    if let Some((other, _)) = known.iter().find(|(_, other)| *other != value) {
+        return Err(format!(
+            "there are tensors under the keys \"{key}\" and \"{other}\" of the checkpoint; save those of one network with torch.save(checkpoint[\"{key}\"], FILE)"
+        ));
+    }
+    let mut note = format!("the tensors under the key \"{key}\" of the checkpoint");
+    let others: Vec<&str> =
+        inner.iter().filter(|(_, other)| *other != value).map(|(key, _)| *key).collect();
+    if !others.is_empty() {
+        note.push_str(&format!(", not those under {}", some_of(&others)));
+    }
+    let named = match heap.get(value) {
+        Object::Dict(pairs) => members(heap, pairs),
+        Object::List(items) | Object::Tuple(items) => by_position(items),
+        _ => Vec::new(),
+    };
+    Ok(Some((named, Some(note))))
+}
+
+/// The error of a dict without tensors.
+fn nothing_found(heap: &Heap, outer: &Named<'_>) -> String {
+    let keys: Vec<&str> = outer.iter().map(|(key, _)| key.as_ref()).collect();
+    let objects = outer.iter().map(|(_, value)| heap.get(*value));
+    let mut foreign = objects.filter(|object| matches!(object, Object::Foreign(_)));
+    let object = foreign.next().map(describe);
+    let object = object.map_or_else(String::new, |o| format!(" and {o}"));
+    format!("no state dict found: the file has the keys [{}]{object}; {REMEDY}", some_of(&keys))
+}
+
+/// Tensors without names.
+fn by_position<'a>(items: &[Ref]) -> Named<'a> {
+    items.iter().enumerate().map(|(i, &value)| (format!("arr_{i}").into(), value)).collect()
 }
 
 /// The members of a dict whose keys are text or numbers.
@@ -146,7 +173,19 @@ fn members<'a>(heap: &'a Heap, pairs: &[(Ref, Ref)]) -> Named<'a> {
 }
 
 fn has_tensors(heap: &Heap, pairs: &[(Ref, Ref)]) -> bool {
-    pairs.iter().any(|&(_, value)| matches!(heap.get(value), Object::Tensor { .. }))
+    pairs.iter().any(|&(_, value)| matches!(heap.get(value), Object::Tensor(_)))
+}
+
+/// Whether an object is a dict with tensors, or a list of nothing else.
+fn holds_tensors(heap: &Heap, value: Ref) -> bool {
+    match heap.get(value) {
+        Object::Dict(pairs) => has_tensors(heap, pairs),
+        Object::List(items) | Object::Tuple(items) => {
+            let is_tensor = |&item: &Ref| matches!(heap.get(item), Object::Tensor(_));
+            !items.is_empty() && items.iter().all(is_tensor)
+        }
+        _ => false,
+    }
 }
 
 fn describe(object: &Object) -> String {
@@ -154,11 +193,11 @@ fn describe(object: &Object) -> String {
         Object::Foreign(name) => format!("the Python object {name}"),
         Object::Global(name) => format!("the Python name {name}"),
         Object::Text(_) => "text".to_owned(),
-        Object::Int(_) | Object::Float | Object::Bool => "a number".to_owned(),
-        Object::Tensor { .. } => "a tensor without a name".to_owned(),
+        Object::Int(_) | Object::Float | Object::Bool(_) => "a number".to_owned(),
+        Object::Tensor(_) => "a tensor without a name".to_owned(),
         Object::Dict(_) => "a dict".to_owned(),
         Object::List(_) | Object::Tuple(_) => "a list".to_owned(),
         Object::None => "None".to_owned(),
-        Object::Bytes | Object::Storage { .. } | Object::Mark => "data".to_owned(),
+        Object::Bytes | Object::Storage(_) | Object::Mark => "data".to_owned(),
     }
 }

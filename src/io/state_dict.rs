@@ -1,19 +1,21 @@
 //! Networks from an ordered list of named tensors, as NPZ, NPY, safetensors and PyTorch files give
 //! them.
 
+mod chain;
+mod evidence;
 mod grouping;
 mod names;
 mod order;
+mod pruning;
 
-use std::sync::Arc;
+use ndarray::ArrayD;
 
-use ndarray::{Array1, Array2, ArrayD, Ix2};
-
-use super::error::{ReadError, layer_error, some_of};
+use super::error::{ReadError, some_of};
+use super::source::natural_key;
 use super::{Layout, ReadOptions, arch};
-use crate::network::layers::dense::Dense;
 use crate::network::tensor::{check_finite, show_shape};
-use crate::network::{Activation, Layer, Network, Node, Origin};
+use crate::network::{Activation, Network, Origin};
+use chain::DenseChain;
 use names::{Scheme, classify};
 
 /// What the order of the tensors means.
@@ -21,7 +23,7 @@ use names::{Scheme, classify};
 pub enum TensorOrder {
     /// The user gave it: tensors whose names say nothing are taken in that order.
     Given,
-    /// The file has it: layers come in the order of their first tensor.
+    /// The file has it: layers come in the order of their first tensor, in which a program made them.
     File,
     /// It means nothing: layers are sorted by name, numbers by value.
     Names,
@@ -36,8 +38,8 @@ pub struct StateDict {
     pub name: String,
     /// The layers with tensors, in order.
     pub groups: Vec<Group>,
-    /// Whether the order is that of the network; otherwise it is only that of the names.
-    pub ordered: bool,
+    /// What their order means.
+    pub order: TensorOrder,
     /// What the reader of the file has to say.
     pub notes: Vec<String>,
 }
@@ -60,14 +62,6 @@ pub struct Entry {
     pub name: String,
     /// Its entries, all finite.
     pub tensor: ArrayD<f64>,
-}
-
-/// The weight of a dense layer, outputs x inputs.
-struct Weight {
-    name: String,
-    matrix: Array2<f64>,
-    /// What the tensors of its layer are for the network.
-    origins: Vec<Origin>,
 }
 
 impl Entry {
@@ -110,24 +104,26 @@ impl StateDict {
             check_finite(&format!("tensor {name}"), tensor)
                 .map_err(|error| ReadError::at(&file, error.what, error.reason))?;
         }
+        let fail = |(place, reason)| ReadError { file: file.clone(), place, reason };
+        let (mut tensors, pruned) = pruning::applied(tensors).map_err(fail)?;
         let schemes: Vec<Option<Scheme>> = tensors.iter().map(|(n, _)| classify(n)).collect();
         let positional = schemes.iter().all(|s| matches!(s, Some(Scheme::Position(_))))
-            || order == TensorOrder::Given && schemes.iter().all(Option::is_none);
+            || schemes.iter().all(Option::is_none) && are_in_order(&mut tensors, order);
         let groups = if positional {
             grouping::by_position(tensors, &schemes)
         } else {
             grouping::by_name(tensors, schemes, order)
         };
-        let groups =
-            groups.map_err(|(place, reason)| ReadError { file: file.clone(), place, reason })?;
-        let labels: Vec<&str> = groups.iter().map(|group| group.label.as_str()).collect();
-        let ordered = order != TensorOrder::Names || order::is_numbered(&labels);
-        Ok(StateDict { file, name, groups, ordered, notes: Vec::new() })
+        let groups = groups.map_err(fail)?;
+        let note = (pruned > 0).then(|| {
+            format!("{pruned} pruned tensors, each taken as NAME_orig * NAME_mask under its NAME")
+        });
+        Ok(StateDict { file, name, groups, order, notes: note.into_iter().collect() })
     }
 
     /// Dense layers in order.
     pub(super) fn dense(file: String, name: String, groups: Vec<Group>) -> StateDict {
-        StateDict { file, name, groups, ordered: true, notes: Vec::new() }
+        StateDict { file, name, groups, order: TensorOrder::Given, notes: Vec::new() }
     }
 
     /// The network: that of the architecture file if there is one, otherwise dense layers with an
@@ -147,175 +143,72 @@ impl StateDict {
                 return Err(ReadError::at(&self.file, format!("layer {}", group.label), reason));
             }
             if let Some(reason) = not_dense(group) {
-                let reason = format!(
-                    "{reason}; tensors alone do not say how such layers are connected: give the architecture with --arch FILE, or export the model to ONNX. A first draft of that file follows; {}.\n{}",
-                    arch::open_questions(&self),
-                    arch::draft(&self)
-                );
-                return Err(ReadError::at(&self.file, format!("layer {}", group.label), reason));
+                let place = format!("layer {}", group.label);
+                return Err(ReadError::at(&self.file, place, self.with_draft(&reason)));
             }
+        }
+        if let Some((label, reason)) = evidence::of(&self.groups) {
+            return Err(ReadError::at(
+                &self.file,
+                format!("layer {label}"),
+                self.with_draft(&reason),
+            ));
         }
         let activation = options.activation.clone().unwrap_or(Activation::Relu);
-        let mut network = self.into_dense(&activation, options.layout)?;
-        if network.nodes.len() > 1 {
-            network.notes.push(activation_note(options));
+        let found = self.into_chain(&activation, options.layout)?;
+        let assumption = assumption(&found);
+        let mut network = found.network;
+        match &options.activation {
+            None => network.assumed.push(assumption),
+            Some(activation) if network.nodes.len() > 1 => {
+                network.notes.push(activation_note(activation));
+            }
+            Some(_) => {}
         }
         Ok(network)
     }
 
-    /// Dense layers with an activation between them.
-    ///
-    /// # Errors
-    /// Weights that are not matrices, shapes that do not chain.
-    pub(super) fn into_dense(
-        mut self,
-        activation: &Activation,
-        layout: Layout,
-    ) -> Result<Network, ReadError> {
-        let mut notes = std::mem::take(&mut self.notes);
-        let mut weights = Vec::with_capacity(self.groups.len());
-        let mut groups = std::mem::take(&mut self.groups);
-        for group in &mut groups {
-            weights.push(self.weight(group, layout)?);
-        }
-        self.groups = groups;
-        if self.groups.iter().any(|group| group.get("kernel").is_some()) {
-            notes.push("kernels are taken as inputs x outputs, as Keras stores them".to_owned());
-        }
-        if !self.ordered {
-            notes.push(self.find_order(&mut weights)?);
-        }
-        self.check_chain(&weights)?;
-        let input_shape = weights.first().map(|w| vec![w.matrix.ncols()]).unwrap_or_default();
-        let mut nodes: Vec<Node> = Vec::with_capacity(2 * weights.len());
-        for (group, Weight { name, matrix: weight, origins }) in self.groups.iter().zip(weights) {
-            if !nodes.is_empty() {
-                let index = nodes.len();
-                let layer: Arc<dyn Layer> = Arc::new(activation.clone());
-                nodes.push(Node::new(format!("layer {index}"), layer, vec![index]));
-            }
-            let bias = self.bias(group, weight.nrows(), &name)?;
-            let dense = Dense::new(weight, bias).map_err(|error| {
-                ReadError::at(&self.file, format!("tensor {name}"), error.reason)
-            })?;
-            let inputs = vec![nodes.len()];
-            let name = node_name(group, &name);
-            nodes.push(Node { name, layer: Arc::new(dense), inputs, origins });
-        }
-        let network = Network { name: self.name, input_shape, nodes, notes };
-        network.shapes().map_err(|error| layer_error(&self.file, error))?;
-        Ok(network)
-    }
-
-    /// The weight of a dense layer, which is moved out of the group: it may be large.
-    fn weight(&self, group: &mut Group, layout: Layout) -> Result<Weight, ReadError> {
-        let origins = group.entries.iter().map(|entry| entry.origin(layout)).collect();
-        let has_kernel = group.get("kernel").is_some();
-        let role = if has_kernel { "kernel" } else { "weight" };
-        let Some(entry) = group.entries.iter_mut().find(|entry| entry.role == role) else {
-            let reason = "has no weight; check the names of the tensors";
-            return Err(ReadError::at(&self.file, format!("layer {}", group.label), reason));
-        };
-        let shape = show_shape(entry.tensor.shape());
-        let matrix = std::mem::take(&mut entry.tensor).into_dimensionality::<Ix2>();
-        let matrix = matrix.map_err(|_| {
-            let reason = format!("found shape {shape}, expected a matrix (outputs x inputs)");
-            ReadError::at(&self.file, format!("tensor {}", entry.name), reason)
-        })?;
-        let transposed = has_kernel || layout == Layout::InOut;
-        let matrix = if transposed { matrix.t().as_standard_layout().into_owned() } else { matrix };
-        Ok(Weight { name: entry.name.clone(), matrix, origins })
-    }
-
-    /// The bias of a layer with `rows` outputs: a vector, or a matrix with one row or column.
-    fn bias(&self, group: &Group, rows: usize, weight: &str) -> Result<Array1<f64>, ReadError> {
-        let Some(entry) = group.get("bias") else { return Ok(Array1::zeros(rows)) };
-        let shape = entry.tensor.shape();
-        if entry.tensor.len() == rows && shape.iter().filter(|&&n| n != 1).count() <= 1 {
-            return Ok(entry.tensor.iter().copied().collect());
-        }
-        let found = show_shape(shape);
-        let reason =
-            format!("found shape {found}, expected {rows}, one for each output of {weight}");
-        Err(ReadError::at(&self.file, format!("tensor {}", entry.name), reason))
-    }
-
-    /// Puts the layers into the only order in which they chain, and says so.
-    fn find_order(&mut self, weights: &mut Vec<Weight>) -> Result<String, ReadError> {
-        let shapes: Vec<(usize, usize)> = weights.iter().map(|w| w.matrix.dim()).collect();
-        let Some(order) = order::only_chain(&shapes) else {
-            // The draft shows the shapes as they are in the file.
-            for (group, weight) in self.groups.iter_mut().zip(weights.iter_mut()) {
-                let entry = group.entries.iter_mut().find(|entry| entry.name == weight.name);
-                let in_file = weight.origins.iter().find(|o| o.name.as_ref() == Some(&weight.name));
-                let matrix = std::mem::take(&mut weight.matrix);
-                let is_turned = in_file.is_some_and(|origin| origin.transposed);
-                let matrix = if is_turned { matrix.reversed_axes() } else { matrix };
-                if let Some(entry) = entry {
-                    entry.tensor = matrix.into_dyn();
-                }
-            }
-            let names: Vec<&str> = weights.iter().map(|w| w.name.as_str()).collect();
-            let reason = format!(
-                "the file does not keep the order of the layers, and neither their names nor their shapes determine it ({}); give the order with --arch FILE, for example\n{}",
-                some_of(&names),
-                arch::draft(self)
-            );
-            return Err(ReadError::new(&self.file, reason));
-        };
-        let mut old: Vec<_> =
-            std::mem::take(&mut self.groups).into_iter().zip(weights.drain(..)).map(Some).collect();
-        for (group, weight) in order.iter().filter_map(|&i| old.get_mut(i)?.take()) {
-            self.groups.push(group);
-            weights.push(weight);
-        }
-        let labels: Vec<&str> = self.groups.iter().map(|g| g.label.as_str()).collect();
-        Ok(format!("order of the layers, from their shapes: {}", labels.join(", ")))
-    }
-
-    fn check_chain(&self, weights: &[Weight]) -> Result<(), ReadError> {
-        for pair in weights.windows(2) {
-            let [Weight { name: first, matrix: a, .. }, Weight { name: second, matrix: b, .. }] =
-                pair
-            else {
-                continue;
-            };
-            if a.nrows() == b.ncols() {
-                continue;
-            }
-            let mut reason = format!(
-                "its shape {} takes {} inputs, but {first} ({}) gives {} outputs",
-                show_shape(b.shape()),
-                b.ncols(),
-                show_shape(a.shape()),
-                a.nrows()
-            );
-            let transposed = weights.windows(2).all(|pair| match pair {
-                [a, b] => a.matrix.ncols() == b.matrix.nrows(),
-                _ => true,
-            });
-            reason.push_str(if transposed {
-                "; the transposed shapes do chain: if the weights are stored as inputs x outputs, as in Keras, add --layout in-out"
-            } else {
-                "; check that no layer is missing and that the layers are in order"
-            });
-            return Err(ReadError::at(&self.file, format!("tensor {second}"), reason));
-        }
-        Ok(())
+    /// The reason why tensors alone do not do, with a draft of the architecture.
+    fn with_draft(&self, reason: &str) -> String {
+        format!(
+            "{reason}; tensors alone do not say how such layers are connected: give the architecture with --arch FILE, or export the model to ONNX. A first draft of that file follows; {}.\n{}",
+            arch::open_questions(self),
+            arch::draft(self)
+        )
     }
 }
 
-/// The name of a dense layer: what its tensors' names have in common, or its weight's name.
-fn node_name(group: &Group, weight: &str) -> String {
-    if weight.starts_with(&group.label) { group.label.clone() } else { weight.to_owned() }
+/// Whether tensors whose names do not say what they are have an order; puts them into that of their numbers,
+/// where only their names give one.
+fn are_in_order(tensors: &mut [(String, ArrayD<f64>)], order: TensorOrder) -> bool {
+    let names: Vec<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
+    match order {
+        TensorOrder::Given => true,
+        TensorOrder::File => false,
+        TensorOrder::Names => {
+            let numbered = order::is_numbered(&names);
+            tensors.sort_by_cached_key(|(name, _)| natural_key(name));
+            numbered
+        }
+    }
 }
 
-/// What is said of the activation between layers.
-pub(super) fn activation_note(options: &ReadOptions) -> String {
-    match &options.activation {
-        None => "activation between layers: relu (assumed; --activation changes it)".to_owned(),
-        Some(f) => format!("activation between layers: {} (--activation)", f.name()),
-    }
+/// What is assumed of tensors that are taken as a plain chain, where the user has not said that they are one.
+fn assumption(found: &DenseChain) -> String {
+    let ways = if found.both_ways { ", each stored as outputs x inputs" } else { "" };
+    let layers = some_of(&found.layers);
+    let what = match found.layers.len() {
+        1 => format!("that {layers} is the whole network, with nothing before or after it{ways}"),
+        _ => format!(
+            "ReLU between the layers {layers}, in this order{ways}, and nothing before, beside or after them"
+        ),
+    };
+    format!("{what}: the file holds only weights (--activation or --arch says what is there)")
+}
+
+/// What is said of the activation between layers that the user has named.
+pub(super) fn activation_note(activation: &Activation) -> String {
+    format!("activation between layers: {} (--activation)", activation.name())
 }
 
 /// Why the tensors are not those of any layer.

@@ -44,7 +44,10 @@ pub struct Network {
     /// The layers in an order in which each comes after those that it uses. The last one is the
     /// output.
     pub nodes: Vec<Node>,
-    /// What the reader assumed and the user should know (for example the activation).
+    /// What the reader assumed, because neither the file nor the user says it; each sentence goes on from
+    /// "assuming". Nothing is proved of the user's network where anything is assumed.
+    pub assumed: Vec<String>,
+    /// What else the user should know of how the file was read.
     pub notes: Vec<String>,
 }
 
@@ -111,7 +114,13 @@ impl Network {
             .enumerate()
             .map(|(i, layer)| Node::new(format!("layer {i}"), layer, vec![i]))
             .collect();
-        let network = Network { name: name.into(), input_shape, nodes, notes: Vec::new() };
+        let network = Network {
+            name: name.into(),
+            input_shape,
+            nodes,
+            assumed: Vec::new(),
+            notes: Vec::new(),
+        };
         network.shapes()?;
         Ok(network)
     }

@@ -105,14 +105,15 @@ impl<'de> Deserialize<'de> for TensorSource {
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a number, nested lists of numbers, or {\"npy\": \"FILE\"}")
             }
-            fn visit_f64<E>(self, x: f64) -> Result<TensorSource, E> {
+            fn visit_f64<E: serde::de::Error>(self, x: f64) -> Result<TensorSource, E> {
                 Ok(TensorSource::Values(ndarray::arr0(x).into_dyn()))
             }
+            // The nearest number, as for decimals.
             fn visit_i64<E: serde::de::Error>(self, x: i64) -> Result<TensorSource, E> {
-                self.visit_f64(exact_integer(x as f64, x as i128)?)
+                self.visit_f64(x as f64)
             }
             fn visit_u64<E: serde::de::Error>(self, x: u64) -> Result<TensorSource, E> {
-                self.visit_f64(exact_integer(x as f64, x as i128)?)
+                self.visit_f64(x as f64)
             }
             fn visit_map<A: serde::de::MapAccess<'de>>(
                 self,
@@ -130,17 +131,9 @@ impl<'de> Deserialize<'de> for TensorSource {
     }
 }
 
-fn exact_integer<E: serde::de::Error>(x: f64, n: i128) -> Result<f64, E> {
-    if x as i128 == n {
-        Ok(x)
-    } else {
-        Err(E::custom(format!("the integer {n} is not representable in 64-bit floating point")))
-    }
-}
-
 /// Nested lists of numbers, read without an intermediate tree.
 mod nested {
-    use super::{ArrayD, Deserializer, SeqAccess, Visitor, exact_integer};
+    use super::{ArrayD, Deserializer, SeqAccess, Visitor};
     use ndarray::Axis;
     use serde::Serializer;
     use serde::de::DeserializeSeed;
@@ -180,12 +173,10 @@ mod nested {
             }
         }
         fn visit_i64<E: serde::de::Error>(self, x: i64) -> Result<(), E> {
-            let value = exact_integer(x as f64, x as i128)?;
-            self.visit_f64(value)
+            self.visit_f64(x as f64)
         }
         fn visit_u64<E: serde::de::Error>(self, x: u64) -> Result<(), E> {
-            let value = exact_integer(x as f64, x as i128)?;
-            self.visit_f64(value)
+            self.visit_f64(x as f64)
         }
         fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
             read_list(self.builder, self.depth, seq)
@@ -271,6 +262,10 @@ mod tests {
         assert_eq!(to_json(&a).to_string(), "[[1.0,2.5,-3.0],[4.0,5.0,6.0]]");
         assert_eq!(read("{\"npy\": \"w.npy\"}"), Err("w.npy".to_owned()));
         assert_eq!(read("[]").expect("empty").shape(), [0]);
+        // 2^53 + 1 and 2^64 + 1: integers and decimals stand for the nearest number (ties to even).
+        let near = read("[9007199254740993, 9007199254740993.0, 18446744073709551617]");
+        let expected = [9007199254740992.0, 9007199254740992.0, 18446744073709551616.0];
+        assert_eq!(near.expect("numbers"), ndarray::arr1(&expected).into_dyn());
         assert_eq!(read("[[], []]").expect("empty rows").shape(), [2, 0]);
     }
 
@@ -280,7 +275,6 @@ mod tests {
             let message = read(text).expect_err(text);
             assert!(message.contains("ragged"), "{text}: {message}");
         }
-        assert!(read("[9007199254740993]").expect_err("2^53 + 1").contains("not representable"));
         assert!(read("[null]").is_err());
         assert!(read("[1e999]").is_err());
     }

@@ -5,9 +5,10 @@ use super::{Report, Style, Symbols, number};
 use crate::numeric::Norm;
 
 /// The reports as CSV (RFC 4180) with a header. Numbers read back exactly, and the decimals are bounds themselves;
-/// what is not known, or not finite, is an empty cell. `lower` is the proved lower bound of L in that norm.
+/// what is not known, or not finite, is an empty cell. `lower` is the proved lower bound of L in that norm, `assumed`
+/// what all numbers rest on.
 pub fn write(reports: &[Report], _: Style) -> String {
-    let mut text = String::from("model,norm,bound,lower,upper,guarantee,best\n");
+    let mut text = String::from("model,norm,bound,lower,upper,guarantee,best,assumed\n");
     for report in reports {
         for norm in &report.norms {
             let best = norm.best();
@@ -21,6 +22,7 @@ pub fn write(reports: &[Report], _: Style) -> String {
                     upper(certificate.upper),
                     certificate.guarantee.id().to_owned(),
                     if is_best { "true" } else { "false" }.to_owned(),
+                    quoted(&report.assumed.join("; ")),
                 ];
                 text.push_str(&row.join(","));
                 text.push('\n');
@@ -33,9 +35,10 @@ pub fn write(reports: &[Report], _: Style) -> String {
 /// A comparison as CSV: the same columns, then those that compare with the baseline. The norms of
 /// layers are rows with the layer's name. A model that failed is a row with its error.
 pub fn compare(comparison: &Comparison, _: Style, _: Symbols) -> String {
-    let mut text =
-        String::from("model,norm,bound,layer,lower,upper,guarantee,best,ratio,change,error\n");
-    let mut push = |row: [String; 11]| {
+    let mut text = String::from(
+        "model,norm,bound,layer,lower,upper,guarantee,best,ratio,change,error,assumed\n",
+    );
+    let mut push = |row: [String; 12]| {
         text.push_str(&row.join(","));
         text.push('\n');
     };
@@ -50,7 +53,7 @@ pub fn compare(comparison: &Comparison, _: Style, _: Symbols) -> String {
         }
     }
     for (name, error) in comparison.failures() {
-        let mut row: [String; 11] = Default::default();
+        let mut row: [String; 12] = Default::default();
         row[0] = quoted(name);
         row[10] = quoted(error);
         push(row);
@@ -58,7 +61,7 @@ pub fn compare(comparison: &Comparison, _: Style, _: Symbols) -> String {
     text
 }
 
-fn bounds(comparison: &Comparison, model: usize, norm: Norm, push: &mut impl FnMut([String; 11])) {
+fn bounds(comparison: &Comparison, model: usize, norm: Norm, push: &mut impl FnMut([String; 12])) {
     let Some(report) = comparison.report(model, norm) else { return };
     let best = report.best();
     for certificate in &report.bounds {
@@ -77,21 +80,29 @@ fn bounds(comparison: &Comparison, model: usize, norm: Norm, push: &mut impl FnM
             ratio_text(ratio.filter(|_| certificate.is_upper_bound())),
             change.map_or("", Change::id).to_owned(),
             String::new(),
+            assumed(comparison, model),
         ]);
     }
 }
 
-fn layers(comparison: &Comparison, model: usize, norm: Norm, push: &mut impl FnMut([String; 11])) {
+fn layers(comparison: &Comparison, model: usize, norm: Norm, push: &mut impl FnMut([String; 12])) {
     for (index, layer) in comparison.layers(model).unwrap_or_default().iter().enumerate() {
-        let mut row: [String; 11] = Default::default();
+        let mut row: [String; 12] = Default::default();
         row[0] = quoted(&comparison.models[model].name);
         row[1] = norm.id().to_owned();
         row[3] = quoted(&layer.name);
         row[5] = layer.norm(norm).map_or(String::new(), upper);
         row[6] = "upper_bound".to_owned();
         row[8] = ratio_text(comparison.layer_ratio(model, index, norm));
+        row[11] = assumed(comparison, model);
         push(row);
     }
+}
+
+/// What is assumed of a model.
+fn assumed(comparison: &Comparison, model: usize) -> String {
+    let report = comparison.models[model].outcome.as_ref().ok();
+    report.map_or(String::new(), |report| quoted(&report.assumed.join("; ")))
 }
 
 /// An upper bound that reads back exactly; nothing where it is not finite.

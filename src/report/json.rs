@@ -30,6 +30,8 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct Entry<'a> {
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    assumed: &'a [String],
     model: &'a str,
     norm: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +157,7 @@ fn layers(comparison: &Comparison, model: usize, norm: Norm) -> Vec<Layers<'_>> 
 fn entry<'a>(report: &'a Report, norm: &'a NormReport) -> Entry<'a> {
     let best = norm.best();
     Entry {
+        assumed: &report.assumed,
         model: &report.model,
         norm: norm.norm.id(),
         scope: report.scope.as_deref(),

@@ -2,7 +2,7 @@
 
 use super::comparison::{Change, Comparison, ratio_text};
 use super::table::{DIGITS, Row, rows};
-use super::{NormReport, Report, Style, Symbols, number};
+use super::{NormReport, Report, Style, Symbols, assuming, number};
 use crate::bounds::REGISTRY;
 use crate::numeric::Norm;
 
@@ -14,7 +14,9 @@ pub fn write(reports: &[Report], _: Style) -> String {
             text.push('\n');
         }
         let scope = report.scope.as_ref().map_or(String::new(), |scope| format!("; {scope}"));
-        text.push_str(&format!("### {}\n\n{}{scope}\n\n", report.model, report.summary));
+        text.push_str(&format!("### {}\n\n", report.model));
+        text.push_str(&assumed(assuming(&report.assumed)));
+        text.push_str(&format!("{}{scope}\n\n", report.summary));
         let norms: Vec<String> = report.norms.iter().map(|n| n.norm.id().to_owned()).collect();
         text.push_str(&format!("| bound | {} |\n", norms.join(" | ")));
         text.push_str(&format!("| --- |{}\n", " ---: |".repeat(norms.len())));
@@ -45,11 +47,16 @@ fn cells(row: &Row) -> Vec<String> {
         .collect()
 }
 
+/// What is assumed, each sentence a paragraph.
+fn assumed(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().map(|line| format!("**{line}**\n\n")).collect()
+}
+
 /// A comparison as Markdown: a table per norm, one row per model.
 pub fn compare(comparison: &Comparison, _: Style, _: Symbols) -> String {
-    let mut text = String::new();
-    for block in &comparison.blocks {
-        if !text.is_empty() {
+    let mut text = assumed(comparison.assumed());
+    for (i, block) in comparison.blocks.iter().enumerate() {
+        if i > 0 {
             text.push('\n');
         }
         text.push_str(&format!("### {}\n\n", block.norm));

@@ -34,7 +34,10 @@ pub struct Report {
     pub scope: Option<String>,
     /// Which part of the model that is, where it is some outputs or some inputs; they end the scope.
     pub part: Option<Part>,
-    /// What was assumed while reading it.
+    /// What was assumed while reading it, because neither the file nor the user says it; each sentence goes on
+    /// from "assuming". It is said first, in every format.
+    pub assumed: Vec<String>,
+    /// What else was remarked.
     pub notes: Vec<String>,
     /// The answers, norm by norm.
     pub norms: Vec<NormReport>,
@@ -57,6 +60,15 @@ pub struct NormReport {
 pub const INTERRUPTED: &str = "not begun before the interruption";
 
 impl Report {
+    /// Adds what another report of the same model assumes.
+    pub fn assume(&mut self, more: &[String]) {
+        for sentence in more {
+            if !self.assumed.contains(sentence) {
+                self.assumed.push(sentence.clone());
+            }
+        }
+    }
+
     /// Whether an interruption left out a bound that was asked for.
     pub fn is_interrupted(&self) -> bool {
         let mut refused = self.norms.iter().flat_map(|norm| &norm.refused);
@@ -116,6 +128,11 @@ pub const FORMATS: &[Format] = &[
     Format { name: "csv", about: "one row per model, norm and bound", write: csv::write, compare: csv::compare },
     Format { name: "markdown", about: "for a page or a job summary", write: markdown::write, compare: markdown::compare },
 ];
+
+/// What is assumed, in lines of text.
+pub fn assuming(assumed: &[String]) -> impl Iterator<Item = String> + '_ {
+    assumed.iter().map(|sentence| format!("assuming {sentence}"))
+}
 
 /// A line on the size of a network.
 pub fn summary(problem: &Problem) -> String {

@@ -1,6 +1,6 @@
 //! The table for reading: one row per bound, one column per norm.
 
-use super::{NormReport, Report, Style, number};
+use super::{NormReport, Report, Style, assuming, number};
 use crate::bounds::{Guarantee, REGISTRY};
 
 /// Significant digits of the numbers.
@@ -72,7 +72,8 @@ pub fn write(reports: &[Report], style: Style) -> String {
 }
 
 fn one(report: &Report, style: Style) -> String {
-    let mut text = format!("{}\n{}\n", styled(&report.model, BOLD, style), report.summary);
+    let mut text = assumed_text(assuming(&report.assumed), style);
+    text.push_str(&format!("{}\n{}\n", styled(&report.model, BOLD, style), report.summary));
     if let Some(scope) = &report.scope {
         text.push_str(&format!("{scope}\n"));
     }
@@ -102,6 +103,17 @@ fn one(report: &Report, style: Style) -> String {
         notes.push("~ marks estimates: nothing is proved of them".to_owned());
     }
     text.push_str(&notes_text("note: ", &notes, DIM, style));
+    text
+}
+
+/// What is assumed, above everything else.
+pub(super) fn assumed_text(lines: impl IntoIterator<Item = String>, style: Style) -> String {
+    let mut text = String::new();
+    for line in lines {
+        for line in textwrap::wrap(&line, textwrap::Options::new(78).subsequent_indent("  ")) {
+            text.push_str(&format!("{}\n", styled(&line, BOLD, style)));
+        }
+    }
     text
 }
 

@@ -34,6 +34,15 @@ fn number_types_byte_orders_and_layouts() {
     assert_eq!(weight(&npy("<i8", false, "(2, 3)", &i64s)), expected);
 }
 
+/// Python 2 wrote lengths as `3L` on some systems; numpy reads them.
+#[test]
+fn long_integers_of_python_2() {
+    let numbers = f64s(&[1.0, 2.0, -3.0, 4.0, 5.0, 6.0]);
+    let expected = "[[1.0,2.0,-3.0],[4.0,5.0,6.0]]";
+    assert_eq!(weight(&npy("<f8", false, "(2L, 3L)", &numbers)), expected);
+    assert_eq!(weight(&npy("<f8", false, "(2L,3L,)", &numbers)), expected);
+}
+
 #[test]
 fn wrong_npy_files() {
     let good = array(&[2, 2], &[1.0, 2.0, 3.0, 4.0]);
@@ -66,6 +75,14 @@ fn wrong_npy_files() {
         ("descr of one character", of("\u{e9}")),
         ("unknown descr", of("q")),
         ("records", header("{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,)}")),
+        (
+            "another key in the header",
+            header("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1), 'scale': 2.0}"),
+        ),
+        (
+            "key twice in the header",
+            header("{'descr': '<f4', 'descr': '<f8', 'fortran_order': False, 'shape': (1, 1)}"),
+        ),
         ("header is no dict", header("[1, 2, 3, 'shape']")),
         ("header without order", header("{'descr': '<f8', 'shape': (1,)}")),
         ("header without shape", header("{'descr': '<f8', 'fortran_order': False}")),
@@ -116,10 +133,9 @@ fn all_naming_schemes_give_the_same_network() {
             assert_eq!(found[0]["bias"].to_string(), "[1.0,2.0,3.0]", "{names:?}");
             assert_eq!(found[2]["weight"].to_string(), "[[7.0,8.0,9.0]]");
             assert_eq!(found.as_array().map(Vec::len), Some(3));
-            assert_eq!(
-                network.notes,
-                ["activation between layers: relu (assumed; --activation changes it)"]
-            );
+            let [assumed] = network.assumed.as_slice() else { panic!("{:?}", network.assumed) };
+            assert!(assumed.starts_with("ReLU between the layers "), "{assumed}");
+            assert!(network.notes.is_empty());
         }
     }
     let mut shuffled = two_layers(NAMES);
@@ -130,6 +146,7 @@ fn all_naming_schemes_give_the_same_network() {
     let network = read_file("m.npz", &bytes, &options).expect("valid");
     assert_eq!(network.nodes[1].layer.kind(), "sigmoid");
     assert_eq!(network.notes, ["activation between layers: sigmoid (--activation)"]);
+    assert!(network.assumed.is_empty(), "the user has said what it is");
 }
 
 #[test]

@@ -37,6 +37,41 @@ fn the_native_form_reads_back_exactly() {
     assert_eq!(json(&again), text);
 }
 
+/// One rule for all numbers in text: the nearest 64-bit number is meant, which is said where digits are lost.
+#[test]
+fn written_numbers_are_the_nearest_ones() {
+    let read = |number: &str| {
+        let layers = native(&format!(r#"{{"type": "dense", "weight": [[{number}, 0.1]]}}"#));
+        let short = format!(r#"{{"weights": [[[{number}, 0.1]]]}}"#);
+        [layers, short].map(|text| {
+            let network = read_file("a.json", text.as_bytes(), &ReadOptions::default());
+            let network = network.expect("valid");
+            (layers_of(&network), network.notes.join(" "))
+        })
+    };
+    for (number, nearest) in [
+        ("9007199254740993", "9007199254740992.0"),
+        ("9007199254740993.0", "9007199254740992.0"),
+        ("18446744073709551617", "1.8446744073709552e+19"),
+        ("0.10000000000000000001", "0.1"),
+        ("1e-400", "0.0"),
+    ] {
+        for (weight, note) in read(number) {
+            assert_eq!(weight, format!("[[{nearest},0.1]]"), "{number}");
+            let said =
+                format!("1 number has more digits than 64-bit floating point keeps ({number})");
+            assert!(note.starts_with(&said), "{note}");
+        }
+    }
+    for number in ["9007199254740992", "-0.30000000000000004", "1.000000000000000056e-01"] {
+        assert!(read(number).iter().all(|(_, note)| note.is_empty()), "{number}");
+    }
+}
+
+fn layers_of(network: &lipbound::network::Network) -> String {
+    layers(network)[0]["weight"].to_string()
+}
+
 #[test]
 fn graphs_have_names_and_inputs() {
     let text = native(
@@ -57,9 +92,13 @@ fn the_short_form_says_what_it_assumes() {
         r#"{"weights": [[[1, 2], [3, 4], [5, 6]], [[1, 1, 1]]], "biases": [[1, 2, 3], null]}"#;
     let network = read_file("s.json", text.as_bytes(), &ReadOptions::default()).expect("valid");
     assert_eq!(
-        network.notes,
-        ["activation between layers: relu (assumed; --activation changes it)"]
+        network.assumed,
+        [
+            "ReLU between the layers: the file does not name the activation (its key \"activation\" or --activation does)"
+        ]
     );
+    let one = read_file("s.json", br#"{"weights": [[[1, 2]]]}"#, &ReadOptions::default());
+    assert!(one.expect("valid").assumed.is_empty(), "nothing is between the layers of one layer");
     assert_eq!((network.name.as_str(), network.input_shape.as_slice()), ("s", [2].as_slice()));
     let kinds: Vec<_> = network.nodes.iter().map(|n| n.layer.kind()).collect();
     assert_eq!(kinds, ["dense", "relu", "dense"]);
@@ -67,11 +106,12 @@ fn the_short_form_says_what_it_assumes() {
     let options = ReadOptions { activation: Some(Activation::Tanh), ..Default::default() };
     let network = read_file("s.json", text.as_bytes(), &options).expect("valid");
     assert_eq!(network.notes, ["activation between layers: tanh (--activation)"]);
+    assert!(network.assumed.is_empty());
     assert_eq!(network.nodes[1].layer.kind(), "tanh");
 
     let text = text.replace('}', r#", "activation": {"type": "leaky_relu", "negative_slope": 0.5}, "output_activation": "Sigmoid"}"#);
     let network = read_file("s.json", text.as_bytes(), &options).expect("valid");
-    assert!(network.notes.is_empty());
+    assert!(network.notes.is_empty() && network.assumed.is_empty());
     let kinds: Vec<_> = network.nodes.iter().map(|n| n.layer.kind()).collect();
     assert_eq!(kinds, ["dense", "leaky_relu", "dense", "sigmoid"]);
 }
@@ -156,7 +196,6 @@ fn every_mistake_has_a_message() {
         ("NaN", native(r#"{"type": "dense", "weight": [[1, NaN]]}"#)),
         ("Infinity", native(r#"{"type": "dense", "weight": [[1, -Infinity]]}"#)),
         ("overflow", native(r#"{"type": "dense", "weight": [[1, 1e999]]}"#)),
-        ("inexact integer", native(r#"{"type": "dense", "weight": [[1, 9007199254740993]]}"#)),
         (
             "shapes",
             native(&format!(
@@ -174,6 +213,7 @@ fn every_mistake_has_a_message() {
         ("inputs of a wrong type", native(r#"{"type": "relu", "inputs": [1.5]}"#)),
         ("two inputs", native(r#"{"type": "relu", "inputs": ["input", "input"]}"#)),
         ("npy with another key", native(r#"{"type": "dense", "weight": {"npz": "a"}}"#)),
+        ("short, version", r#"{"format": "other/1", "weights": [[[1]]]}"#.to_owned()),
         ("short, unknown key", r#"{"weights": [[[1]]], "activations": "relu"}"#.to_owned()),
         ("short, unknown activation", r#"{"weights": [[[1]]], "activation": "rellu"}"#.to_owned()),
         ("short, number of biases", r#"{"weights": [[[1]], [[1]]], "biases": [[1]]}"#.to_owned()),

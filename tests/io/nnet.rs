@@ -43,6 +43,13 @@ fn weights_are_plain_unless_normalised() {
         (found[5]["weight"].to_string(), found[5]["bias"].to_string()),
         ("[[5.0]]".into(), "[10.0]".into())
     );
+    // Some programs leave out the mean and the range of the outputs.
+    let few = GOOD.replace("-0.5,10.0,", "-0.5,").replace("4.0,5.0,", "4.0,");
+    assert!(read_file("m.nnet", few.as_bytes(), &ReadOptions::default()).is_ok());
+    let digits = GOOD.replace("7,8,9,", "7,8,0.30000000000000000000001,");
+    let network = read_file("m.nnet", digits.as_bytes(), &options).expect("valid");
+    assert!(network.notes[1].starts_with("1 number has more digits"), "{:?}", network.notes);
+    let network = read_file("m.nnet", GOOD.as_bytes(), &options).expect("valid");
     assert!(network.notes[0].starts_with("the file's normalisation of inputs and outputs is part"));
 }
 
@@ -59,6 +66,15 @@ fn wrong_nnet_files() {
         ("negative size", GOOD.replace("2,3,1,", "2,-3,1,")),
         ("short row", GOOD.replace("3.0,4.0,", "3.0,")),
         ("text", GOOD.replace("3.0,4.0,", "3.0,four,")),
+        ("surplus size", GOOD.replace("2,2,1,3,", "2,2,1,3,3,")),
+        ("surplus flag", GOOD.replace("\n0,\n", "\n0,0,\n")),
+        ("surplus minimum", GOOD.replace("-1.0,-1.0,", "-1.0,-1.0,-1.0,")),
+        ("surplus maximum", GOOD.replace("1.0,1.0,\n0.5", "1.0,1.0,1.0,\n0.5")),
+        ("surplus mean", GOOD.replace("0.5,-0.5,10.0,", "0.5,-0.5,10.0,10.0,")),
+        ("surplus range", GOOD.replace("2.0,4.0,5.0,", "2.0,4.0,5.0,5.0,")),
+        ("surplus weight", GOOD.replace("3.0,4.0,", "3.0,4.0,5.0,")),
+        ("missing number", GOOD.replace("7,8,9,", "7,,8,9,")),
+        ("behind the end", format!("{GOOD}// a remark\n0.5,\n")),
         ("NaN", GOOD.replace("3.0,4.0,", "3.0,nan,")),
     ];
     let options = ReadOptions::default();
@@ -69,6 +85,7 @@ fn wrong_nnet_files() {
     let options = ReadOptions { nnet_normalise: true, ..Default::default() };
     for (case, text) in [
         ("few means", GOOD.replace("0.5,-0.5,10.0,", "0.5,")),
+        ("surplus range of outputs", GOOD.replace("2.0,4.0,5.0,", "2.0,4.0,5.0,5.0,")),
         ("few ranges", GOOD.replace("2.0,4.0,5.0,", "2.0,")),
         ("range 0", GOOD.replace("2.0,4.0,5.0,", "2.0,0.0,5.0,")),
     ] {

@@ -31,6 +31,16 @@ impl Pickle {
         self.raw(format!("c{module}\n{name}\n").as_bytes())
     }
 
+    /// The id of a storage; `rest` follows the length.
+    pub fn storage(self, kind: &str, key: &str, length: i32, rest: &[u8]) -> Pickle {
+        let name = self.raw(b"(").text("storage");
+        let name = match kind.rsplit_once('.') {
+            Some((module, class)) => name.global(module, class),
+            None => name.global("torch", kind),
+        };
+        name.text(key).text("cpu").int(length).raw(rest).raw(b"tQ")
+    }
+
     pub fn tensor(
         self,
         kind: &str,
@@ -40,25 +50,37 @@ impl Pickle {
         shape: &[i32],
         strides: &[i32],
     ) -> Pickle {
-        self.global("torch._utils", "_rebuild_tensor_v2")
-            .raw(b"((")
-            .text("storage")
-            .global("torch", kind)
-            .text(key)
-            .text("cpu")
-            .int(length)
-            .raw(b"tQ")
-            .int(offset)
-            .ints(shape)
-            .ints(strides)
-            .raw(b"\x89")
-            .global("collections", "OrderedDict")
-            .raw(b")RtR")
+        let begun = self.global("torch._utils", "_rebuild_tensor_v2").raw(b"(");
+        begun.storage(kind, key, length, b"").place(offset, shape, strides).raw(b"tR")
+    }
+
+    /// What follows the storage among the arguments of a tensor.
+    pub fn place(self, offset: i32, shape: &[i32], strides: &[i32]) -> Pickle {
+        let place = self.int(offset).ints(shape).ints(strides);
+        place.raw(b"\x89").global("collections", "OrderedDict").raw(b")R")
     }
 
     pub fn end(self) -> Vec<u8> {
         self.raw(b".").0
     }
+}
+
+/// A state dict with one layer 2 -> 3, whose weight `rebuild` gives from a storage of 8 numbers and its place
+/// there, with the arguments that `rest` adds.
+pub fn dict_with(rebuild: &str, kind: &str, length: i32, rest: &[u8]) -> Vec<u8> {
+    Pickle::new()
+        .raw(b"}(")
+        .text("fc.weight")
+        .global("torch._utils", rebuild)
+        .raw(b"(")
+        .storage(kind, "0", length, b"")
+        .place(0, &[3, 2], &[2, 1])
+        .raw(rest)
+        .raw(b"tR")
+        .text("fc.bias")
+        .tensor("DoubleStorage", "1", 3, 0, &[3], &[1])
+        .raw(b"u")
+        .end()
 }
 
 /// A state dict with one layer 2 -> 3, whose weight has the given place in a storage of 8 numbers.
@@ -95,14 +117,21 @@ pub fn example() -> Vec<u8> {
 
 /// A file in the older format.
 pub fn legacy_example() -> Vec<u8> {
+    legacy(b"M\xe9\x03", b"}", &[8, 3])
+}
+
+/// The same with a version, a description of the machine and numbers of numbers.
+pub fn legacy(version: &[u8], machine: &[u8], lengths: &[u64; 2]) -> Vec<u8> {
     let inner = dict("DoubleStorage", 0, &[3, 2], &[2, 1]);
     let mut legacy = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec();
-    legacy.extend(b"\x80\x02M\xe9\x03.\x80\x02}.");
+    legacy.extend(Pickle::new().raw(version).end());
+    legacy.extend(Pickle::new().raw(machine).end());
     legacy.extend(&inner);
     legacy.extend(Pickle::new().raw(b"](").text("0").text("1").raw(b"e").end());
-    for numbers in [&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0][..], &[1.0, 2.0, 3.0]] {
-        legacy.extend((numbers.len() as u64).to_le_bytes());
-        legacy.extend(f64s(numbers));
+    let all = [&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0][..], &[1.0, 2.0, 3.0]];
+    for (numbers, length) in all.into_iter().zip(lengths) {
+        legacy.extend(length.to_le_bytes());
+        legacy.extend(f64s(&numbers[..(*length as usize).min(numbers.len())]));
     }
     legacy
 }

@@ -2,7 +2,7 @@
 
 use lipbound::io::ReadOptions;
 
-use crate::pickles::{Pickle, dict, example, file, file_with, legacy_example};
+use crate::pickles::{Pickle, dict, dict_with, example, file, file_with, legacy, legacy_example};
 use crate::support::{check_messages, f64s, layers, message, read_file, zip};
 
 fn weight(bytes: &[u8]) -> String {
@@ -32,6 +32,77 @@ fn strides_offsets_and_number_types() {
         weight(&file_with(dict("LongStorage", 0, &[3, 2], &[2, 1]), longs)),
         "[[0.0,1.0],[2.0,3.0],[4.0,5.0]]"
     );
+}
+
+#[test]
+fn every_argument_of_a_tensor_counts() {
+    let v2 = |rest: &[u8]| file(dict_with("_rebuild_tensor_v2", "DoubleStorage", 8, rest));
+    let mark = |name: &str, value: &[u8]| {
+        Pickle::new().raw(b"}").text(name).raw(value).raw(b"s").end()[2..].to_vec()
+    };
+    let marked = |name: &str, value: &[u8]| {
+        let mark = mark(name, value);
+        v2(&mark[..mark.len() - 1])
+    };
+    let (plain, turned) =
+        ("[[0.0,1.0],[2.0,3.0],[4.0,5.0]]", "[[-0.0,-1.0],[-2.0,-3.0],[-4.0,-5.0]]");
+    assert_eq!(weight(&v2(b"")), plain);
+    assert_eq!(weight(&v2(b"N")), plain);
+    assert_eq!(weight(&v2(b"}")), plain);
+    // PyTorch leaves the change of sign of a view such as x.conj().imag to the reader.
+    assert_eq!(weight(&marked("neg", b"\x88")), turned);
+    assert_eq!(weight(&marked("neg", b"\x89")), plain);
+    assert_eq!(weight(&marked("conj", b"\x89")), plain);
+    let options = ReadOptions::default();
+    for (name, value) in [("conj", &b"\x88"[..]), ("neg", b"K\x01"), ("later", b"\x88")] {
+        let message = message("m.pt", &marked(name, value), &options);
+        assert!(message.contains(&format!("the tensor is marked \"{name}\"")), "{message}");
+    }
+    // The third version gives the type of the numbers of a storage that has none.
+    let untyped = "torch.storage.UntypedStorage";
+    let double = Pickle::new().global("torch", "float64").end()[2..].to_vec();
+    let double = &double[..double.len() - 1];
+    assert_eq!(weight(&file(dict_with("_rebuild_tensor_v3", untyped, 64, double))), plain);
+    let negative = mark("neg", b"\x88");
+    let both = [double, &negative[..negative.len() - 1]].concat();
+    assert_eq!(weight(&file(dict_with("_rebuild_tensor_v3", untyped, 64, &both))), turned);
+    let big = [0.0f64, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0].map(f64::to_be_bytes).concat();
+    let files = [
+        ("m/data.pkl", dict("DoubleStorage", 0, &[3, 2], &[2, 1])),
+        ("m/byteorder", b"big".to_vec()),
+        ("m/data/0", big),
+        ("m/data/1", [1.0f64, 2.0, 3.0].map(f64::to_be_bytes).concat()),
+    ];
+    assert_eq!(weight(&zip(&files, false)), plain);
+}
+
+#[test]
+fn the_state_dict_of_a_checkpoint_is_found() {
+    let inner = dict("DoubleStorage", 0, &[3, 2], &[2, 1]);
+    let body = &inner[2..inner.len() - 1];
+    let alone = |p: Pickle| p.tensor("DoubleStorage", "1", 3, 0, &[], &[]);
+    let read = |p: Pickle| {
+        let network = read_file("m.pt", &file(p.raw(b"u").end()), &ReadOptions::default())?;
+        Ok::<String, String>(network.notes.join(" "))
+    };
+    let start = || Pickle::new().raw(b"}(");
+    // One tensor beside it, as in the checkpoint of PyTorch's tutorial.
+    let found = read(alone(start().text("model_state_dict").raw(body).text("loss")));
+    let under = "the tensors under the key \"model_state_dict\" of the checkpoint";
+    assert_eq!(found.as_deref(), Ok(under));
+    let two = start().text("ema").raw(body).text("model_state_dict").raw(body);
+    assert_eq!(read(two), Ok(format!("{under}, not those under ema")));
+    let two = start().text("net").raw(body).text("model").raw(body);
+    let error = read(two).expect_err("which one is meant");
+    assert!(error.contains("under the keys \"model\" and \"net\""), "{error}");
+    let list = start()
+        .text("params")
+        .raw(b"](")
+        .tensor("DoubleStorage", "0", 8, 0, &[3, 2], &[2, 1])
+        .tensor("DoubleStorage", "1", 3, 0, &[3], &[1])
+        .raw(b"e");
+    let found = read(list.text("losses").raw(b"]"));
+    assert_eq!(found.as_deref(), Ok("the tensors under the key \"params\" of the checkpoint"));
 }
 
 #[test]
@@ -121,9 +192,67 @@ fn wrong_pytorch_files() {
         ),
     ];
     let options = ReadOptions::default();
-    let messages = cases
-        .iter()
-        .map(|(case, bytes)| ((*case).to_owned(), message("m.pt", bytes, &options)))
-        .collect();
+    let cases = cases.into_iter().chain(surplus());
+    let messages =
+        cases.map(|(case, bytes)| (case.to_owned(), message("m.pt", &bytes, &options))).collect();
     check_messages("pytorch", messages);
+}
+
+/// Files with something that PyTorch would understand in another way, or that nothing reads.
+fn surplus() -> Vec<(&'static str, Vec<u8>)> {
+    let double = "DoubleStorage";
+    let good = dict(double, 0, &[3, 2], &[2, 1]);
+    let with = |name: &'static str, bytes: &[u8]| {
+        let files = [
+            ("m/data.pkl", good.clone()),
+            ("m/data/0", f64s(&[0.0; 8])),
+            ("m/data/1", f64s(&[1.0, 2.0, 3.0])),
+            (name, bytes.to_vec()),
+        ];
+        zip(&files, false)
+    };
+    let value = |p: Pickle| file(p.raw(b"u").end());
+    let start = || Pickle::new().raw(b"}(").text("fc.weight");
+    let of = |rest: &[u8]| {
+        let begun = start().global("torch._utils", "_rebuild_tensor_v2").raw(b"(");
+        value(begun.storage(double, "0", 8, rest).place(0, &[3, 2], &[2, 1]).raw(b"tR"))
+    };
+    let tensor = || start().tensor(double, "0", 8, 0, &[3, 2], &[2, 1]);
+    let call = |name: &str, rest: &[u8]| {
+        let begun = start().global("torch._utils", name).raw(b"(");
+        value(begun.tensor(double, "0", 8, 0, &[3, 2], &[2, 1]).raw(rest).raw(b"tR"))
+    };
+    let mut after = legacy_example();
+    after.push(0);
+    vec![
+        ("another argument", file(dict_with("_rebuild_tensor_v2", double, 8, b"NN"))),
+        ("type that is no type", file(dict_with("_rebuild_tensor_v3", double, 8, b"N"))),
+        ("first version with too much", file(dict_with("_rebuild_tensor", double, 8, b""))),
+        ("part of a storage", of(b"(X\x01\x00\x00\x009K\x01K\x06t")),
+        ("storage with too much", of(b"NN")),
+        ("storage of another length", file(dict_with("_rebuild_tensor_v2", double, 6, b""))),
+        (
+            "storage of two types",
+            value(tensor().text("fc.bias").tensor("FloatStorage", "0", 8, 0, &[3], &[1])),
+        ),
+        ("state of a tensor", value(tensor().raw(b"(tb"))),
+        ("parameter with too little", call("_rebuild_parameter", b"\x88")),
+        ("parameter with a state", call("_rebuild_parameter_with_state", b"\x88}K\x01")),
+        ("key without value", value(tensor().text("fc.bias"))),
+        ("later pickle", file(b"\x80\x09}.".to_vec())),
+        ("left on the stack", file([b"\x80\x02N", &good[2..]].concat())),
+        ("behind the pickle", file([&good[..], b"N."].concat())),
+        ("another storage", with("m/data/7", &[0; 8])),
+        ("another pickle", with("n/data.pkl", &good)),
+        ("another file", with("m/README", b"x")),
+        ("byte order", with("m/byteorder", b"middle")),
+        ("later version", with("m/version", b"99\n")),
+        ("older format, behind the end", after),
+        ("older format, another version", legacy(b"K\x02", b"}", &[8, 3])),
+        ("older format, other numbers", legacy(b"M\xe9\x03", b"}", &[7, 3])),
+        (
+            "older format, byte order",
+            legacy(b"M\xe9\x03", b"}X\x0d\x00\x00\x00little_endian\x89s", &[8, 3]),
+        ),
+    ]
 }

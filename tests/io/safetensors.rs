@@ -53,7 +53,7 @@ fn layers_are_ordered_by_number_or_by_shape() {
     let names = |tensors: &[(&str, usize, usize)]| {
         let network = read(tensors).expect("valid");
         let names: Vec<String> = network.nodes.iter().step_by(2).map(|n| n.name.clone()).collect();
-        (names.join(" "), network.notes[0].clone())
+        (names.join(" "), network.notes.join(" "))
     };
     let numbered = names(&[("n.10.weight", 2, 2), ("n.2.weight", 2, 2), ("n.0.weight", 2, 2)]);
     assert_eq!(numbered.0, "n.0 n.2 n.10");

@@ -58,7 +58,13 @@ fn residual() -> LoweredNetwork {
     let weight = Array2::from_shape_fn((2, 147), |(i, j)| ((i + 2 * j) % 5) as f64 - 2.0);
     push(Arc::new(Dense::new(weight, Array1::zeros(2)).expect("finite weights")), vec![top]);
     let input_shape = vec![1, 13, 14];
-    let network = Network { name: "residual".into(), input_shape, nodes, notes: Vec::new() };
+    let network = Network {
+        name: "residual".into(),
+        input_shape,
+        nodes,
+        assumed: Vec::new(),
+        notes: Vec::new(),
+    };
     network.lower().expect("affine stages")
 }
 

@@ -72,7 +72,7 @@ fn short() -> Value {
         "description": "Dense layers with an activation between them.",
         "type": "object",
         "properties": {
-            "format": true,
+            "format": { "const": VERSION },
             "name": { "type": "string" },
             "weights": list(json!({ "$ref": "#/$defs/TensorSource" })),
             "biases": list(json!({ "anyOf": [{ "$ref": "#/$defs/TensorSource" }, { "type": "null" }] })),

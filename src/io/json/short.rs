@@ -17,6 +17,9 @@ use crate::network::{Activation, Network, Node};
 pub(super) const KEYS: [&str; 6] =
     ["format", "name", "weights", "biases", "activation", "output_activation"];
 
+/// What is assumed where neither the file nor the user names the activation.
+const ASSUMED: &str = "ReLU between the layers: the file does not name the activation (its key \"activation\" or --activation does)";
+
 /// Reads the short form.
 ///
 /// # Errors
@@ -28,6 +31,7 @@ pub(super) fn read(
     options: &ReadOptions,
 ) -> Result<Network, ReadError> {
     object.only(document, None, &KEYS)?;
+    super::check_version(document, object)?;
     let name = match object.get("name") {
         Some(raw) => document.value(raw, Some("name"))?,
         None => input.name.clone(),
@@ -47,11 +51,14 @@ pub(super) fn read(
     let activation = read_activation(document, object, "activation")?;
     let output = read_activation(document, object, "output_activation")?;
     let dict = StateDict::dense(input.file.clone(), name, groups);
-    let note = activation.is_none().then(|| activation_note(options));
+    let in_file = activation.is_some();
     let activation = activation.or_else(|| options.activation.clone()).unwrap_or(Activation::Relu);
     let mut network = dict.into_dense(&activation, options.layout)?;
-    if network.nodes.len() > 1 {
-        network.notes.extend(note);
+    if network.nodes.len() > 1 && !in_file {
+        match &options.activation {
+            Some(activation) => network.notes.push(activation_note(activation)),
+            None => network.assumed.push(ASSUMED.to_owned()),
+        }
     }
     if let Some(output) = output {
         let index = network.nodes.len();

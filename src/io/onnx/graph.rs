@@ -75,7 +75,8 @@ pub fn network(input: &Input, graph: &Graph<'_>) -> Result<Network, ReadError> {
     let id = translator.run()?;
     notes.append(&mut translator.builder.notes);
     let nodes = translator.builder.finish(id);
-    Ok(Network { name: input.name.clone(), input_shape, nodes, notes })
+    let name = input.name.clone();
+    Ok(Network { name, input_shape, nodes, assumed: Vec::new(), notes })
 }
 
 fn only_output<'t>(graph: &'t Graph<'_>) -> Result<&'t str, String> {

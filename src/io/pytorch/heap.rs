@@ -1,5 +1,7 @@
 //! The objects that a pickle describes.
 
+use std::collections::HashMap;
+
 /// The position of an object in [`Heap`].
 pub(super) type Ref = usize;
 
@@ -11,7 +13,7 @@ pub(super) struct Heap(pub Vec<Object>);
 #[derive(Debug, Clone)]
 pub(super) enum Object {
     None,
-    Bool,
+    Bool(bool),
     Int(i64),
     Float,
     Text(String),
@@ -21,24 +23,41 @@ pub(super) enum Object {
     Dict(Vec<(Ref, Ref)>),
     /// A name that would be imported, as `module.name`.
     Global(String),
-    /// The numbers that tensors share: its type, key and length.
-    Storage {
-        kind: String,
-        key: String,
-        length: usize,
-    },
+    /// The numbers that tensors share.
+    Storage(Storage),
     /// A tensor in a storage.
-    Tensor {
-        storage: Ref,
-        offset: usize,
-        shape: Vec<usize>,
-        strides: Vec<usize>,
-        dtype: Option<String>,
-    },
+    Tensor(Tensor),
     /// An object of a class that is not understood.
     Foreign(String),
     /// The start of a list of arguments.
     Mark,
+}
+
+/// What a file says of the numbers that tensors share.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Storage {
+    /// Their type, as the class that holds them: `torch.FloatStorage`.
+    pub kind: String,
+    /// Under which the file has them.
+    pub key: String,
+    /// How many there are (of an untyped storage, bytes).
+    pub length: usize,
+}
+
+/// What a file says of a tensor.
+#[derive(Debug, Clone)]
+pub(super) struct Tensor {
+    /// The storage with its numbers.
+    pub storage: Ref,
+    /// The number of its first entry there.
+    pub offset: usize,
+    pub shape: Vec<usize>,
+    /// By how many numbers of the storage neighbours along each axis are apart.
+    pub strides: Vec<usize>,
+    /// The type of its numbers, where it is not the storage's.
+    pub dtype: Option<String>,
+    /// Whether each entry is the stored number with the other sign.
+    pub negative: bool,
 }
 
 impl Heap {
@@ -47,15 +66,23 @@ impl Heap {
         self.0.get(index).unwrap_or(&Object::None)
     }
 
-    /// The type of each storage by its key.
-    pub fn storages(&self) -> std::collections::HashMap<&str, &str> {
-        let mut kinds = std::collections::HashMap::new();
+    /// What is said of each storage, by its key.
+    ///
+    /// # Errors
+    /// A storage of which two different things are said.
+    pub fn storages(&self) -> Result<HashMap<&str, &Storage>, String> {
+        let mut storages = HashMap::new();
         for object in &self.0 {
-            if let Object::Storage { kind, key, .. } = object {
-                kinds.insert(key.as_str(), kind.as_str());
+            let Object::Storage(storage) = object else { continue };
+            let known = *storages.entry(storage.key.as_str()).or_insert(storage);
+            if known != storage {
+                return Err(format!(
+                    "the storage {} is said to have {} numbers of type {}, and {} of type {}; the file is damaged",
+                    storage.key, known.length, known.kind, storage.length, storage.kind
+                ));
             }
         }
-        kinds
+        Ok(storages)
     }
 
     pub fn text(&self, index: Ref) -> Option<&str> {

@@ -1,7 +1,11 @@
 //! The part of Python's pickle format that `torch.save` uses. Nothing is executed: calls to the few
 //! functions that rebuild tensors are understood, everything else becomes [`Object::Foreign`].
 
+use super::calls::{self, Called};
 use super::heap::{Heap, Object, Ref};
+
+/// The latest version of the format of pickles.
+const PROTOCOL: u8 = 5;
 
 /// The machine that reads one pickle.
 struct Machine<'a> {
@@ -33,6 +37,10 @@ pub(super) fn load(bytes: &[u8]) -> Result<(Heap, Ref, usize), String> {
         let code = machine.byte().map_err(at)?;
         if code == b'.' {
             let result = machine.pop().map_err(at)?;
+            if !machine.stack.is_empty() {
+                let reason = "objects are left over at the end; the file is damaged";
+                return Err(at(reason.to_owned()));
+            }
             return Ok((machine.heap, result, machine.position));
         }
         machine.step(code).map_err(at)?;
@@ -99,11 +107,19 @@ impl<'a> Machine<'a> {
 
     fn step(&mut self, code: u8) -> Result<(), String> {
         match code {
-            0x80 => drop(self.take(1)?),
+            0x80 => match self.byte()? {
+                0..=PROTOCOL => {}
+                version => {
+                    return Err(format!(
+                        "found a pickle of version {version}, expected at most {PROTOCOL}"
+                    ));
+                }
+            },
+            // The length of a part, for readers that fetch parts as a whole.
             0x95 => drop(self.take(8)?),
             b'(' => self.push(Object::Mark),
             b'N' => self.push(Object::None),
-            0x88 | 0x89 => self.push(Object::Bool),
+            0x88 | 0x89 => self.push(Object::Bool(code == 0x88)),
             b'K' | b'M' | b'J' | 0x8a => self.integer(code)?,
             b'G' => {
                 self.take(8)?;
@@ -118,8 +134,9 @@ impl<'a> Machine<'a> {
             b'a' | b'e' | b's' | b'u' | b'd' => self.container(code)?,
             b'q' | b'r' | 0x94 | b'h' | b'j' => self.memory(code)?,
             b'c' | 0x93 => self.import(code)?,
-            b'R' | 0x81 => self.call()?,
-            b'b' => drop(self.pop()?), // attributes, which tensors in containers do not need
+            b'R' => self.call()?,
+            0x81 => self.instance()?,
+            b'b' => self.attributes()?,
             b'0' => drop(self.pop()?),
             b'Q' => self.storage()?,
             _ => {
@@ -140,11 +157,14 @@ impl<'a> Machine<'a> {
                 let length = self.number(1)?;
                 let bytes = self.take(length)?;
                 let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
-                let mut word = [if negative { 0xff } else { 0 }; 16];
-                let kept = length.min(16);
-                word[..kept].copy_from_slice(&bytes[..kept]);
-                // The only longer number is a file's magic number, which is never a size.
-                i64::try_from(i128::from_le_bytes(word)).unwrap_or(-1)
+                let mut word = [if negative { 0xff } else { 0 }; 8];
+                if length > word.len() {
+                    // The magic number of the older format is one; no size is.
+                    self.push(Object::Foreign("an integer of more than 64 bits".to_owned()));
+                    return Ok(());
+                }
+                word[..length].copy_from_slice(bytes);
+                i64::from_le_bytes(word)
             }
         };
         self.push(Object::Int(value));
@@ -158,8 +178,9 @@ impl<'a> Machine<'a> {
             _ => 4,
         };
         let length = self.number(width)?;
-        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
-        self.push(Object::Text(text));
+        // Python 2 has text in any encoding; names of tensors are in ASCII there, too.
+        let text = std::str::from_utf8(self.take(length)?).map(str::to_owned);
+        self.push(text.map_or(Object::Bytes, Object::Text));
         Ok(())
     }
 
@@ -203,6 +224,9 @@ impl<'a> Machine<'a> {
         let target = self.top()?;
         match self.heap.0.get_mut(target) {
             Some(Object::List(list)) if matches!(code, b'a' | b'e') => list.extend(items),
+            Some(Object::Dict(_)) if items.len() % 2 == 1 => {
+                return Err("a key of a dict has no value; the file is damaged".to_owned());
+            }
             Some(Object::Dict(dict)) if matches!(code, b's' | b'u' | b'd') => {
                 dict.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
             }
@@ -259,76 +283,58 @@ impl<'a> Machine<'a> {
             return Ok(());
         };
         self.charge(name.len())?;
-        let arguments = match self.heap.get(arguments) {
-            // No function that is understood has more arguments.
-            Object::Tuple(items) => items.iter().take(8).copied().collect(),
-            _ => Vec::new(),
+        // One more than any function that is understood takes, so that a surplus is seen.
+        let arguments: Vec<Ref> = match self.heap.get(arguments) {
+            Object::Tuple(items) => items.iter().take(9).copied().collect(),
+            _ => return Err(format!("the arguments of {name} are no tuple; the file is damaged")),
         };
-        let object = match (name.as_str(), arguments.as_slice()) {
-            ("collections.OrderedDict" | "builtins.dict", []) => Object::Dict(Vec::new()),
-            // The argument itself is the result.
-            ("torch.Size", [result])
-            | (
-                "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state",
-                [result, ..],
-            ) => {
-                self.stack.push(*result);
-                return Ok(());
-            }
-            (
-                "torch._utils._rebuild_tensor"
-                | "torch._utils._rebuild_tensor_v2"
-                | "torch._utils._rebuild_tensor_v3",
-                [..],
-            ) => {
-                let axes: usize = arguments.iter().map(|&i| self.heap.length(i)).sum();
-                self.charge(axes.saturating_mul(size_of::<usize>()))?;
-                self.tensor(&arguments).ok_or_else(|| {
-                    format!(
-                        "the arguments of {name} are not those of a tensor; the file is damaged"
-                    )
-                })?
-            }
+        if name.starts_with("torch._utils._rebuild_tensor") {
+            let axes: usize = arguments.iter().map(|&i| self.heap.length(i)).sum();
+            self.charge(axes.saturating_mul(size_of::<usize>()))?;
+        }
+        match calls::call(&self.heap, &name, &arguments)? {
+            Called::Argument(result) => self.stack.push(result),
+            Called::New(object) => self.push(object),
+        }
+        Ok(())
+    }
+
+    /// An object of a class, of which only dicts are understood.
+    fn instance(&mut self) -> Result<(), String> {
+        let (arguments, class) = (self.pop()?, self.pop()?);
+        let name = self.heap.global(class).unwrap_or("an object").to_owned();
+        self.charge(name.len())?;
+        let is_dict = matches!(name.as_str(), "collections.OrderedDict" | "builtins.dict");
+        let object = match self.heap.get(arguments) {
+            Object::Tuple(items) if is_dict && items.is_empty() => Object::Dict(Vec::new()),
             _ => Object::Foreign(name),
         };
         self.push(object);
         Ok(())
     }
 
-    fn tensor(&self, arguments: &[Ref]) -> Option<Object> {
-        let [storage, offset, shape, strides, rest @ ..] = arguments else { return None };
-        if !matches!(self.heap.get(*storage), Object::Storage { .. }) {
-            return None;
+    /// Attributes of the object below. Those of a dict (`_metadata`) are not its members; those of a tensor
+    /// could be its numbers.
+    fn attributes(&mut self) -> Result<(), String> {
+        self.pop()?;
+        match self.heap.get(self.top()?) {
+            Object::Dict(_) | Object::Foreign(_) => Ok(()),
+            Object::Tensor(_) => Err(
+                "the state of a tensor is set, which can replace its numbers; load the file and save it again with a later version of PyTorch"
+                    .to_owned(),
+            ),
+            _ => Err("attributes of something that has none; the file is damaged".to_owned()),
         }
-        let dtype = rest.get(2).and_then(|&i| self.heap.global(i)).map(str::to_owned);
-        let (shape, strides) = (self.heap.sizes(*shape)?, self.heap.sizes(*strides)?);
-        let offset = self.heap.size(*offset)?;
-        (shape.len() == strides.len()).then_some(Object::Tensor {
-            storage: *storage,
-            offset,
-            shape,
-            strides,
-            dtype,
-        })
     }
 
-    /// `("storage", type, key, device, length)`, by which a tensor's numbers are found.
+    /// The numbers that tensors share, by the id under which the file has them.
     fn storage(&mut self) -> Result<(), String> {
         let id = self.pop()?;
-        let storage = match self.heap.get(id) {
-            Object::Tuple(items) => match items.as_slice() {
-                [_, kind, key, _, length, ..] => {
-                    self.heap.global(*kind).zip(self.heap.text(*key)).zip(self.heap.size(*length))
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        let ((kind, key), length) =
-            storage.ok_or("a storage is not described as PyTorch does it; the file is damaged")?;
-        let object = Object::Storage { kind: kind.to_owned(), key: key.to_owned(), length };
-        let copied = kind.len() + key.len();
-        self.charge(copied)?;
+        let object = calls::storage(&self.heap, id)?;
+        if let Object::Storage(storage) = &object {
+            let copied = storage.kind.len() + storage.key.len();
+            self.charge(copied)?;
+        }
         self.push(object);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::io::{Cursor, Read};
 use ndarray::{ArrayD, Dimension, IxDyn};
 use zip::ZipArchive;
 
-use super::heap::{Heap, Object, Ref};
+use super::heap::{Heap, Object, Ref, Storage, Tensor};
 use super::pickle;
 use crate::io::dtype::{self, Dtype};
 use crate::io::error::ReadError;
@@ -49,23 +49,15 @@ impl<'a> Storages<'a> {
         Ok((heap, root, Storages { place: Place::Parts(parts), big_endian: false, budget }))
     }
 
-    /// The tensor of that shape and strides in a storage of `length` numbers.
+    /// The numbers of a tensor in a storage.
     ///
     /// # Errors
-    /// A type that is not a number's, a tensor that reaches beyond its storage, missing numbers.
-    pub fn tensor(
-        &mut self,
-        kind: &str,
-        key: &str,
-        length: usize,
-        offset: usize,
-        shape: &[usize],
-        strides: &[usize],
-    ) -> Result<ArrayD<f64>, String> {
-        let dtype = number_type(kind)?;
-        // An untyped storage gives its length in bytes.
-        let bytes = self.bytes(key)?;
-        let available = (bytes.len() / dtype.size()).min(length.max(1));
+    /// A type that is not a number's, a tensor that reaches beyond its storage, missing or surplus numbers.
+    pub fn tensor(&mut self, storage: &Storage, tensor: &Tensor) -> Result<ArrayD<f64>, String> {
+        let dtype = number_type(tensor.dtype.as_deref().unwrap_or(&storage.kind))?;
+        let bytes = self.bytes(storage)?;
+        let Tensor { offset, shape, strides, .. } = tensor;
+        let available = bytes.len() / dtype.size();
         let count = dtype::count(shape).filter(|&n| n <= self.budget / 8);
         let beyond = || {
             format!(
@@ -77,7 +69,7 @@ impl<'a> Storages<'a> {
         let count = count.ok_or_else(beyond)?;
         self.budget -= count * 8;
         let steps = shape.iter().zip(strides);
-        let last = steps.clone().try_fold(offset, |last, (&n, &stride)| {
+        let last = steps.clone().try_fold(*offset, |last, (&n, &stride)| {
             last.checked_add(n.saturating_sub(1).checked_mul(stride)?)
         });
         if count == 0 {
@@ -89,20 +81,60 @@ impl<'a> Storages<'a> {
         let values = dtype.decode(window, self.big_endian)?;
         let at = |index: IxDyn| {
             let steps = index.slice().iter().zip(strides).map(|(i, s)| i * s);
-            values.get(steps.sum::<usize>()).copied().unwrap_or(f64::NAN)
+            let value = values.get(steps.sum::<usize>()).copied().unwrap_or(f64::NAN);
+            if tensor.negative { -value } else { value }
         };
         Ok(ArrayD::from_shape_fn(IxDyn(shape), at))
     }
 
-    fn bytes(&mut self, key: &str) -> Result<std::borrow::Cow<'a, [u8]>, String> {
-        let missing = || format!("its storage {key} is missing; the file is truncated or damaged");
-        match &mut self.place {
-            Place::Parts(parts) => parts.get(key).map(|b| (*b).into()).ok_or_else(missing),
-            Place::Zip { archive, prefix } => {
-                let index = archive.index_for_name(&format!("{prefix}data/{key}"));
-                read_entry(archive, index.ok_or_else(missing)?).map(Into::into)
+    /// Checks that nothing is in an archive that the pickle does not refer to. Names with a dot in front are
+    /// remarks of PyTorch's on the file itself, such as the alignment of its entries.
+    ///
+    /// # Errors
+    /// The name of such a file.
+    pub fn check_surplus(&self, heap: &Heap) -> Result<(), String> {
+        let storages = heap.storages()?;
+        let Place::Zip { archive, prefix } = &self.place else { return Ok(()) };
+        for name in archive.file_names().flatten() {
+            let known = name.strip_prefix(prefix.as_str()).is_some_and(|name| {
+                match name.strip_prefix("data/") {
+                    Some(key) => storages.contains_key(key),
+                    None => {
+                        matches!(name, "data.pkl" | "byteorder" | "version")
+                            || name.starts_with('.')
+                    }
+                }
+            });
+            if !known {
+                return Err(format!(
+                    "the archive has a file {name} to which its pickle does not refer; the file is damaged, or not as torch.save writes it"
+                ));
             }
         }
+        Ok(())
+    }
+
+    /// The bytes of a storage, as many as its description says.
+    fn bytes(&mut self, storage: &Storage) -> Result<std::borrow::Cow<'a, [u8]>, String> {
+        let key = &storage.key;
+        let missing = || format!("its storage {key} is missing; the file is truncated or damaged");
+        let bytes: std::borrow::Cow<'a, [u8]> = match &mut self.place {
+            Place::Parts(parts) => (*parts.get(key).ok_or_else(missing)?).into(),
+            Place::Zip { archive, prefix } => {
+                let index = archive.index_for_name(&format!("{prefix}data/{key}"));
+                read_entry(archive, index.ok_or_else(missing)?)?.into()
+            }
+        };
+        let expected = element_size(&storage.kind).and_then(|n| n.checked_mul(storage.length));
+        if expected != Some(bytes.len()) {
+            return Err(format!(
+                "its storage {key} is said to have {} numbers of type {}, but it has {} bytes; the file is damaged",
+                storage.length,
+                storage.kind,
+                bytes.len()
+            ));
+        }
+        Ok(bytes)
     }
 }
 
@@ -136,15 +168,46 @@ fn open_zip(input: &Input, budget: usize) -> Result<(Heap, Ref, Storages<'_>), R
     if names.iter().any(|name| name.starts_with(&format!("{prefix}code/"))) {
         return Err(fail("the file is a TorchScript program, not a state dict; save one with torch.save(torch.jit.load(FILE).state_dict(), ...)".to_owned()));
     }
-    let mut entry =
-        |name: &str| archive.index_for_name(name).map(|index| read_entry(&mut archive, index));
-    let data = entry(pickle).unwrap_or_else(|| Ok(Vec::new())).map_err(fail)?;
-    let big_endian = match entry(&format!("{prefix}byteorder")) {
-        Some(order) => order.map_err(fail)? == b"big",
-        None => false,
+    let mut entry = |name: &str| {
+        archive.index_for_name(name).map(|index| read_entry(&mut archive, index).map_err(fail))
     };
-    let (heap, root, _) = pickle::load(&data).map_err(fail)?;
+    let data = entry(pickle).unwrap_or_else(|| Ok(Vec::new()))?;
+    let big_endian = match entry(&format!("{prefix}byteorder")).transpose()?.as_deref() {
+        None | Some(b"little") => false,
+        Some(b"big") => true,
+        Some(other) => {
+            let found = String::from_utf8_lossy(other);
+            return Err(fail(format!(
+                "found the byte order \"{}\", expected little or big; the file is damaged",
+                found.escape_debug()
+            )));
+        }
+    };
+    if let Some(found) = entry(&format!("{prefix}version")).transpose()? {
+        check_version(&found).map_err(fail)?;
+    }
+    let (heap, root, length) = pickle::load(&data).map_err(fail)?;
+    if length != data.len() {
+        let rest = data.len() - length;
+        return Err(fail(format!(
+            "{rest} bytes follow the end of the pickle; the file is damaged"
+        )));
+    }
     Ok((heap, root, Storages { place: Place::Zip { archive, prefix }, big_endian, budget }))
+}
+
+/// The latest version of the zip format.
+const ZIP_VERSION: u32 = 10;
+
+fn check_version(found: &[u8]) -> Result<(), String> {
+    let text = String::from_utf8_lossy(found);
+    match text.trim().parse::<u32>() {
+        Ok(1..=ZIP_VERSION) => Ok(()),
+        _ => Err(format!(
+            "found the version \"{}\" of the format, expected a number up to {ZIP_VERSION}; save the file with another version of PyTorch",
+            text.trim().escape_debug()
+        )),
+    }
 }
 
 type Legacy<'a> = (Heap, Ref, HashMap<String, &'a [u8]>);
@@ -158,36 +221,77 @@ fn open_legacy(bytes: &[u8]) -> Result<Legacy<'_>, String> {
         rest = rest.get(length..).unwrap_or_default();
         Ok((heap, root))
     };
-    for _ in 0..3 {
-        next()?;
+    next()?; // the magic number, which is known
+    let (version_heap, version) = next()?;
+    if !matches!(version_heap.get(version), Object::Int(LEGACY_VERSION)) {
+        return Err(format!(
+            "the version of the format is not {LEGACY_VERSION}, the only one that PyTorch reads; the file is damaged"
+        ));
     }
+    let (machine_heap, machine) = next()?;
+    check_machine(&machine_heap, machine)?;
     let (heap, root) = next()?;
     let (key_heap, keys) = next()?;
     let Object::List(keys) = key_heap.get(keys) else {
         return Err("the list of storages is missing; the file is damaged".to_owned());
     };
-    let kinds = heap.storages();
+    let storages = heap.storages()?;
     let mut parts = HashMap::new();
     for &key in keys {
-        let Object::Text(key) = key_heap.get(key) else { continue };
-        let kind = kinds.get(key.as_str()).copied().unwrap_or("unknown");
-        let part = rest.split_first_chunk::<8>().and_then(|(length, rest)| {
-            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-            rest.split_at_checked(length.checked_mul(element_size(kind)?)?)
+        let storage = key_heap.text(key).and_then(|key| storages.get(key).copied());
+        let Some(Storage { kind, key, length }) = storage else {
+            return Err(
+                "the list of storages has an entry that no tensor refers to; the file is damaged"
+                    .to_owned(),
+            );
+        };
+        let size = element_size(kind).ok_or_else(|| {
+            format!("the numbers of storage {key} are of type {kind}, which is not known")
+        })?;
+        let part = rest.split_first_chunk::<8>().and_then(|(count, rest)| {
+            let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
+            Some((count, rest.split_at_checked(count.checked_mul(size)?)?))
         });
-        let (part, after) = part.ok_or_else(|| {
+        let (count, (part, after)) = part.ok_or_else(|| {
             format!("the numbers of storage {key} ({kind}) are missing; the file is truncated")
         })?;
+        if count != *length {
+            return Err(format!(
+                "the storage {key} has {count} numbers, but {length} are announced; the file is damaged"
+            ));
+        }
         parts.insert(key.clone(), part);
         rest = after;
     }
+    if !rest.is_empty() {
+        let rest = rest.len();
+        return Err(format!("{rest} bytes follow the last storage; the file is damaged"));
+    }
     Ok((heap, root, parts))
+}
+
+/// The version of the older format.
+const LEGACY_VERSION: i64 = 1001;
+
+/// Checks that the machine that wrote an older file has not written numbers in another order.
+fn check_machine(heap: &Heap, machine: Ref) -> Result<(), String> {
+    let Object::Dict(pairs) = heap.get(machine) else {
+        return Err("the description of the machine is missing; the file is damaged".to_owned());
+    };
+    let order = pairs.iter().find(|(key, _)| heap.text(*key) == Some("little_endian"));
+    match order.map(|(_, value)| heap.get(*value)) {
+        None | Some(Object::Bool(true)) => Ok(()),
+        Some(_) => Err(
+            "the file was written on a machine with another byte order; save it again with PyTorch 2"
+                .to_owned(),
+        ),
+    }
 }
 
 /// The bytes of one number, also of the types that networks do not have.
 fn element_size(kind: &str) -> Option<usize> {
     match kind {
-        "torch.BoolStorage" => Some(1),
+        "torch.UntypedStorage" | "torch.storage.UntypedStorage" | "torch.BoolStorage" => Some(1),
         "torch.ComplexFloatStorage" => Some(8),
         "torch.ComplexDoubleStorage" => Some(16),
         _ => number_type(kind).ok().map(Dtype::size),

@@ -55,9 +55,13 @@ pub(super) fn by_name(
     let all: Vec<String> = tensors.iter().map(|(name, _)| name.clone()).collect();
     let mut groups: Vec<Group> = Vec::new();
     let mut numbers: Vec<usize> = Vec::new();
+    let mut counters: Vec<(String, String)> = Vec::new();
     for ((name, tensor), scheme) in tensors.into_iter().zip(schemes) {
         let (label, role) = match scheme {
-            Some(Scheme::Ignored) => continue,
+            Some(Scheme::Counter { label }) => {
+                counters.push((name, label));
+                continue;
+            }
             Some(Scheme::Layer { label, role }) => (label, role),
             Some(Scheme::Numbered { number, role }) => {
                 numbers.push(number);
@@ -79,6 +83,16 @@ pub(super) fn by_name(
                 }
             },
         }
+    }
+    // The network does not use the counter, but what it counts for.
+    let is_alone = |label: &String| {
+        !groups.iter().any(|group| group.label == *label && group.get("running_mean").is_some())
+    };
+    if let Some((name, label)) = counters.iter().find(|(_, label)| is_alone(label)) {
+        let reason = format!(
+            "counts the batches of a normalisation layer, but {label}.running_mean is missing; save the whole state dict"
+        );
+        return Err((Some(format!("tensor {name}")), reason));
     }
     if numbers.len() == all.len() {
         check_numbers(&mut numbers, &all)?;

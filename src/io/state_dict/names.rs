@@ -11,8 +11,8 @@ pub(super) enum Scheme {
     Numbered { number: usize, role: &'static str },
     /// `arr_0`: only a position.
     Position(usize),
-    /// A counter of the training, which the network does not use.
-    Ignored,
+    /// A counter of the training of a normalisation layer, which the network does not use.
+    Counter { label: String },
 }
 
 /// Names that end a tensor's name, and their roles.
@@ -49,12 +49,10 @@ pub(super) fn classify(name: &str) -> Option<Scheme> {
             .strip_suffix(suffix)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '/', '_']))
     })?;
-    if role.is_empty() {
-        return Some(Scheme::Ignored);
-    }
     let label = name.get(..name.len() - suffix.len())?.trim_end_matches(['.', '/', '_']);
     let label = if label.is_empty() { name } else { label };
-    Some(Scheme::Layer { label: label.to_owned(), role })
+    let label = label.to_owned();
+    Some(if role.is_empty() { Scheme::Counter { label } } else { Scheme::Layer { label, role } })
 }
 
 fn role_of(name: &str) -> Option<&'static str> {
@@ -69,17 +67,35 @@ fn split_number(name: &str) -> (&str, Option<usize>) {
 
 /// The error of a tensor whose name says nothing.
 pub(super) fn unknown(name: &str, all: &[String]) -> (Option<String>, String) {
-    let parametrised = ["weight_g", "weight_v", "weight_orig", "parametrizations."]
-        .iter()
-        .any(|p| name.contains(p));
-    let remedy = if parametrised {
-        "it belongs to a weight or spectral normalisation: remove that before saving (torch.nn.utils.parametrize.remove_parametrizations, remove_weight_norm or remove_spectral_norm)"
-    } else {
-        "expected W0, b0, W1, ... or weight_0, bias_0, ... or arr_0, arr_1, ... or a state dict's fc1.weight, fc1.bias, ...; rename the tensors, or use lipbound's JSON format, which can refer to .npy files"
-    };
+    let remedy = remedy(name, all).unwrap_or("expected W0, b0, W1, ... or weight_0, bias_0, ... or arr_0, arr_1, ... or a state dict's fc1.weight, fc1.bias, ...; rename the tensors, or use lipbound's JSON format, which can refer to .npy files");
     let reason =
         format!("this name does not say what the tensor is; found {}; {remedy}", some_of(all));
     (Some(format!("tensor {name}")), reason)
+}
+
+/// What helps where the name is one that PyTorch or Keras gives.
+fn remedy(name: &str, all: &[String]) -> Option<&'static str> {
+    // PyTorch names what belongs to a weight after it: weight_g, weight_v, weight_orig, weight_u.
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    let beside = |end: &str| {
+        let stem = name.rsplit_once('_').map_or("", |(stem, _)| stem);
+        all.iter().any(|other| other.strip_suffix(end) == Some(stem))
+    };
+    Some(if name.contains("parametrizations.") {
+        "it belongs to a parametrised weight: carry that out before saving with torch.nn.utils.parametrize.remove_parametrizations(module, \"weight\")"
+    } else if ends(&["_orig", "_u", "_v"]) && beside("_u") {
+        "it belongs to a spectral normalisation: carry that out before saving with torch.nn.utils.remove_spectral_norm(module)"
+    } else if ends(&["weight_g", "weight_v"]) {
+        "it belongs to a weight normalisation: carry that out before saving with torch.nn.utils.remove_weight_norm(module)"
+    } else if ends(&["_orig", "_mask"]) {
+        "it belongs to a pruned tensor of which the other part is missing (NAME_orig, NAME_mask): carry the pruning out before saving with torch.nn.utils.prune.remove(module, \"weight\")"
+    } else if name.contains("weight_ih") || name.contains("weight_hh") || name.contains("bias_ih") {
+        "it belongs to a recurrent layer, which is not read"
+    } else if ends(&["gamma", "beta", "gamma:0", "beta:0"]) {
+        "it belongs to a normalisation layer; export the model to ONNX"
+    } else {
+        return None;
+    })
 }
 
 #[cfg(test)]
@@ -100,7 +116,9 @@ mod tests {
         assert_eq!(classify("fc1_W"), layer("fc1", "weight"));
         assert_eq!(classify("dense_1/kernel:0"), layer("dense_1", "kernel"));
         assert_eq!(classify("bn.running_mean"), layer("bn", "running_mean"));
-        assert_eq!(classify("bn.num_batches_tracked"), Some(Scheme::Ignored));
+        let label = "bn".to_owned();
+        assert_eq!(classify("bn.num_batches_tracked"), Some(Scheme::Counter { label }));
+        assert_eq!(classify("renum_batches_tracked"), None);
         assert_eq!(classify("weight"), layer("weight", "weight"));
         for name in
             ["", "alpha", "lstm.weight_ih_l0", "fc.weight_g", "xb", "W99999999999999999999999"]

@@ -7,7 +7,7 @@ pub mod order;
 mod parts;
 pub mod table;
 
-use super::{NormReport, Report};
+use super::{NormReport, Report, assuming};
 use crate::numeric::Norm;
 pub use layers::LayerNorms;
 pub use order::Order;
@@ -171,6 +171,24 @@ impl Comparison {
         names.iter().map(|name| name[start..name.len() - end].to_owned()).collect()
     }
 
+    /// What is assumed of the models, in lines that begin with "assuming", or with a model's name where
+    /// something else is assumed of others.
+    pub fn assumed(&self) -> Vec<String> {
+        let reports = || self.models.iter().filter_map(|m| Some((m, m.outcome.as_ref().ok()?)));
+        let mut all: Vec<&[String]> = reports().map(|(_, r)| r.assumed.as_slice()).collect();
+        all.dedup();
+        match all.as_slice() {
+            [] => Vec::new(),
+            [one] => assuming(one).collect(),
+            _ => {
+                let lines = reports().flat_map(|(model, report)| {
+                    assuming(&report.assumed).map(|line| format!("{}: {line}", model.name))
+                });
+                lines.collect()
+            }
+        }
+    }
+
     /// What the reports remark, each remark once.
     pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = Vec::new();
@@ -263,6 +281,7 @@ mod tests {
             summary: String::new(),
             scope: None,
             part: None,
+            assumed: Vec::new(),
             notes: Vec::new(),
             norms: vec![norm],
         };

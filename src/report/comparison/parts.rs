@@ -98,7 +98,8 @@ fn whole_of(models: &mut [Model], group: &[usize]) -> Option<Model> {
         }
     }
     let scope = first.scope.as_deref().and_then(|scope| part.scope_of_whole(scope));
-    let report = Report { scope, part: None, notes: all, norms, ..first.clone() };
+    let mut report = Report { scope, part: None, notes: all, norms, ..first.clone() };
+    reports.iter().for_each(|part| report.assume(&part.assumed));
     let taken = models.iter().any(|model| model.name == report.model && !is_used_up(model));
     let name = if taken { format!("{} (joined)", report.model) } else { report.model.clone() };
     Some(Model { name, outcome: Ok(report), layers: models[group[0]].layers.clone() })

@@ -3,7 +3,7 @@
 use super::{Change, Comparison, ratio_text};
 use crate::bounds::REGISTRY;
 use crate::numeric::Norm;
-use crate::report::table::{BEST, BOLD, DIM, notes_text, styled};
+use crate::report::table::{BEST, BOLD, DIM, assumed_text, notes_text, styled};
 use crate::report::{Style, Symbols, number};
 
 /// The width of the text.
@@ -20,7 +20,8 @@ const RATIO: &str = "ratio   ";
 pub fn write(comparison: &Comparison, style: Style, symbols: Symbols) -> String {
     let names: Vec<String> = comparison.short_names().iter().map(|name| cut(name, NAME)).collect();
     let look = Look { comparison, names, style, symbols };
-    let mut text = look.introduction();
+    let mut text = assumed_text(comparison.assumed(), style);
+    text.push_str(&look.introduction());
     for block in &comparison.blocks {
         text.push('\n');
         text.push_str(&look.block(block.norm, &block.order));

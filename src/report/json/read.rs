@@ -16,6 +16,8 @@ struct Document {
 
 #[derive(Deserialize)]
 struct Entry {
+    #[serde(default)]
+    assumed: Vec<String>,
     model: String,
     norm: String,
     scope: Option<String>,
@@ -93,12 +95,14 @@ pub fn read(text: &str) -> Result<Vec<Report>, String> {
                     ));
                 }
                 report.norms.push(norm);
+                report.assume(&entry.assumed);
             }
             None => reports.push(Report {
                 model: entry.model,
                 summary: String::new(),
                 scope: entry.scope,
                 part,
+                assumed: entry.assumed,
                 notes: entry.notes,
                 norms: vec![norm],
             }),
@@ -198,7 +202,8 @@ mod tests {
                 count: 3,
                 whole: "0123456789abcdef".to_owned(),
             }),
-            notes: vec!["assumed ReLU".to_owned()],
+            assumed: vec!["ReLU".to_owned()],
+            notes: vec!["a remark".to_owned()],
             norms,
         };
         let mut l2 = report("b", vec![other]);

@@ -1,9 +1,9 @@
 //! The bounds of one model: a bar for each, and the lower bound as a line.
 
 use super::axis::LogAxis;
-use super::{At, Canvas, FAINT, GRID, LOWER, MINOR_GRID, TEXT, colour, cut, width};
+use super::{At, Canvas, FAINT, GRID, LINE, LOWER, MINOR_GRID, TEXT, colour, cut, width, wrapped};
 use crate::bounds::find;
-use crate::report::{NormReport, Report, number};
+use crate::report::{NormReport, Report, assuming, number};
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 70.0;
@@ -18,12 +18,15 @@ const BELOW: f64 = 38.0;
 pub fn draw(report: &Report) -> Canvas {
     let rows = |norm: &NormReport| norm.bounds.len().max(1) as f64;
     let heights = report.norms.iter().map(|norm| ABOVE + ROW * rows(norm) + BELOW);
-    let mut canvas = Canvas::new(WIDTH, HEAD + heights.sum::<f64>());
+    let assumed = wrapped(assuming(&report.assumed), WIDTH);
+    let head = HEAD + LINE * assumed.len() as f64;
+    let mut canvas = Canvas::new(WIDTH, head + heights.sum::<f64>());
     canvas.bold((20.0, 28.0), &cut(&report.model, 80), 15, At::Start, TEXT);
     let scope = report.scope.as_ref().map_or(String::new(), |scope| format!("; {scope}"));
     let line = cut(&format!("{}{scope}", report.summary), 100);
     canvas.text((20.0, 47.0), &line, 12, At::Start, FAINT);
-    let mut top = HEAD;
+    canvas.caption(&assumed, 47.0 + LINE, WIDTH);
+    let mut top = head;
     for norm in &report.norms {
         panel(&mut canvas, norm, top);
         top += ABOVE + ROW * rows(norm) + BELOW;

@@ -1,7 +1,7 @@
 //! The bounds of several models: a line for each bound, and the lower bound as a broken one.
 
 use super::axis::LogAxis;
-use super::{At, Canvas, FAINT, GRID, LOWER, MINOR_GRID, TEXT, colour, cut, width};
+use super::{At, Canvas, FAINT, GRID, LINE, LOWER, MINOR_GRID, TEXT, colour, cut, width, wrapped};
 use crate::bounds::REGISTRY;
 use crate::report::comparison::{Block, Comparison};
 
@@ -45,12 +45,16 @@ pub fn draw(comparison: &Comparison) -> Canvas {
     }
     let columns = Columns::new(names);
     let panel_height = ABOVE + PLOT + columns.height;
-    let height = HEAD + panel_height * comparison.blocks.len() as f64;
-    let mut canvas = Canvas::new(LEFT + columns.width + RIGHT, height);
+    let full = LEFT + columns.width + RIGHT;
+    let assumed = wrapped(comparison.assumed(), full);
+    let head = HEAD + LINE * assumed.len() as f64;
+    let height = head + panel_height * comparison.blocks.len() as f64;
+    let mut canvas = Canvas::new(full, height);
     let count = comparison.models.len();
     let title = format!("Bounds of the Lipschitz constant L of {count} models");
     canvas.bold((20.0, 28.0), &title, 15, At::Start, TEXT);
-    let mut top = HEAD;
+    canvas.caption(&assumed, 28.0 + LINE, full);
+    let mut top = head;
     for block in &comparison.blocks {
         panel(&mut canvas, comparison, block, &columns, top + ABOVE);
         top += panel_height;

@@ -186,6 +186,14 @@ impl Canvas {
         self.label((x, y), text, size, at, colour, None, true);
     }
 
+    /// Lines of text above the first panel of a picture of that width.
+    fn caption(&mut self, lines: &[String], top: f64, width: f64) {
+        for (row, line) in lines.iter().enumerate() {
+            let y = top + LINE * row as f64;
+            self.text((20.0, y), &cut(line, letters(width)), CAPTION, At::Start, TEXT);
+        }
+    }
+
     fn turned(&mut self, (x, y): (f64, f64), text: &str, size: u32, at: At, angle: f64) {
         self.label((x, y), text, size, at, TEXT, Some(angle), false);
     }
@@ -217,6 +225,24 @@ impl Canvas {
             color: Some(colour.into()),
         });
     }
+}
+
+/// The size of the letters of captions, and the distance of their lines.
+const CAPTION: u32 = 12;
+const LINE: f64 = 17.0;
+
+/// How many letters of a caption fit into a picture.
+fn letters(width: f64) -> usize {
+    ((width - 40.0) / (f64::from(CAPTION) * 0.61)) as usize
+}
+
+/// Sentences as lines that fit into a picture.
+fn wrapped(sentences: impl IntoIterator<Item = String>, width: f64) -> Vec<String> {
+    let lines = |sentence: String| {
+        let lines = textwrap::wrap(&sentence, letters(width));
+        lines.into_iter().map(|line| line.into_owned()).collect::<Vec<_>>()
+    };
+    sentences.into_iter().flat_map(lines).collect()
 }
 
 /// About the width of a text.
