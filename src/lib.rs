@@ -5,10 +5,11 @@
 //! operation is accounted for.
 //!
 //! The way of the data, and the only direction in which modules use each other (from the right to the
-//! left): [`numeric`] -> [`network`] -> [`io`] and [`bounds`] -> [`report`] -> [`cli`].
+//! left): [`numeric`] -> [`network`] -> [`io`] and [`bounds`] -> [`analysis`] -> [`report`] -> [`cli`].
 //!
 //! ```
-//! use lipbound::bounds::{find, Options, Problem};
+//! use lipbound::analysis::{Question, Selection, analyse};
+//! use lipbound::bounds::{Options, Problem};
 //! use lipbound::network::{layers::dense::Dense, Activation, Network};
 //! use lipbound::numeric::Norm;
 //! use ndarray::{arr1, arr2};
@@ -20,12 +21,16 @@
 //!     Arc::new(Activation::Relu),
 //!     Arc::new(Dense::new(arr2(&[[0.25, 0.25, 1.0]]), arr1(&[-0.25]))?),
 //! ])?;
-//! let problem = Problem::new(network.lower()?, Options::default());
-//! let k5 = find("k5").ok_or("no such bound")?.compute(&problem, Norm::Linf)?;
-//! assert_eq!(k5.upper, 1.5);
+//! let problem = Arc::new(Problem::new(network.lower()?, Options::default()));
+//! let question =
+//!     Question { norms: vec![Norm::Linf], selection: Selection::Default, with_lower: true };
+//! let answer = analyse(&problem, &question);
+//! // The slope is 1 on [-1/2, 1/2] and 3/2 behind it.
+//! assert_eq!(answer.norms[0].best().map(|best| best.upper), Some(1.5));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod analysis;
 pub mod bounds;
 pub mod cli;
 pub mod io;

@@ -1,16 +1,17 @@
-//! Imports point down: numeric <- network <- io, bounds <- report <- cli.
+//! Imports point down: numeric <- network <- io, bounds <- analysis <- report <- cli.
 #![allow(clippy::expect_used)] // tests fail by panicking
 
 use std::path::Path;
 
 /// Each module with those that it may use.
-const LAYERS: [(&str, &[&str]); 6] = [
+const LAYERS: [(&str, &[&str]); 7] = [
     ("numeric", &[]),
     ("network", &["numeric"]),
     ("io", &["network", "numeric"]),
     ("bounds", &["network", "numeric"]),
-    ("report", &["bounds", "network", "numeric"]),
-    ("cli", &["io", "report", "bounds", "network", "numeric"]),
+    ("analysis", &["bounds", "network", "numeric"]),
+    ("report", &["analysis", "bounds", "network", "numeric"]),
+    ("cli", &["io", "report", "analysis", "bounds", "network", "numeric"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {

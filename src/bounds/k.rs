@@ -69,6 +69,10 @@ impl Bound for K {
         true
     }
 
+    fn is_search(&self) -> bool {
+        true
+    }
+
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         if let Cost::Refused(refusal) = self.cost(problem, norm) {
             return Err(refusal);

@@ -70,6 +70,10 @@ impl Bound for K1 {
         memory::products_or_rows(problem, norm == Norm::L2, Wanted::All) + norms.max(of_product)
     }
 
+    fn is_monotone(&self) -> bool {
+        false
+    }
+
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         let chain = problem.chain();
         let (mantissa, note) = if norm == Norm::L2 {

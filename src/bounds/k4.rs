@@ -92,6 +92,10 @@ impl Bound for K4 {
         memory::products(problem) + sides + norms
     }
 
+    fn is_monotone(&self) -> bool {
+        false
+    }
+
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         if let Cost::Refused(refusal) = self.cost(problem, norm) {
             return Err(refusal);

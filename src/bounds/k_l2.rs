@@ -86,6 +86,10 @@ impl Bound for KL2 {
         sources(problem).map(|bound| bound.memory(problem, Norm::L2)).fold(0.0, f64::max)
     }
 
+    fn is_monotone(&self) -> bool {
+        false
+    }
+
     fn compute(&self, problem: &Problem, norm: Norm) -> Result<Certificate, Refusal> {
         let chain = problem.chain();
         let (count, what) = match norm {

@@ -65,6 +65,10 @@ impl Bound for L {
                 "the search for L needs kinks to cut at, and these activations are smooth; on a box (--box) it can halve, and K bounds L everywhere".to_owned(),
             ));
         }
+        // A max-pooling is searched as it is written out with ReLUs, which are more than its windows.
+        if problem.chain().has_pool() && problem.chain().neurons() <= FORESEEABLE {
+            return price(&network.clone().with_explicit_pools().chain, CHEAP, FORESEEABLE);
+        }
         price(problem.chain(), CHEAP, FORESEEABLE)
     }
 
@@ -74,6 +78,10 @@ impl Bound for L {
     }
 
     fn heeds_stop(&self) -> bool {
+        true
+    }
+
+    fn is_search(&self) -> bool {
         true
     }
 

@@ -14,7 +14,7 @@ use crate::network::{Chain, LinearMap, LoweredNetwork, Network, size};
 use crate::numeric::{Matrix, Norm};
 
 /// The program itself, with its threads.
-const PROGRAM: f64 = 24e6;
+const PROGRAM: f64 = 16e6;
 
 /// Checks that a bound in a norm fits into the limit of the memory, with the network and what other
 /// bounds have left for it.

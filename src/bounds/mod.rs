@@ -37,7 +37,7 @@ pub mod streamed;
 
 pub use certificate::{Certificate, Guarantee};
 pub use options::{Options, Progress, Stop};
-pub use problem::Problem;
+pub use problem::{Problem, Proved};
 
 use crate::numeric::Norm;
 
@@ -58,6 +58,16 @@ pub trait Bound: Sync {
     /// An estimate of the bytes that [`Bound::compute`] takes beside the network, from its shapes; see
     /// [`memory`].
     fn memory(&self, problem: &Problem, norm: Norm) -> f64;
+
+    /// Whether it searches for a number of which the other bounds are upper bounds.
+    fn is_search(&self) -> bool {
+        false
+    }
+
+    /// Whether the number can only fall where slope intervals are narrowed.
+    fn is_monotone(&self) -> bool {
+        true
+    }
 
     /// Whether the computation ends early, with a bound that holds, once it is told to stop.
     fn heeds_stop(&self) -> bool {
@@ -88,7 +98,28 @@ pub fn compute(bound: &dyn Bound, problem: &Problem, norm: Norm) -> Result<Certi
             return Err(refusal);
         }
         memory::check(bound, problem, norm)?;
-        bound.compute(problem, norm)
+        let mut found = bound.compute(problem, norm)?;
+        if !bound.is_monotone()
+            && let Some(everywhere) = problem.everywhere()
+            && let Ok(other) = bound.compute(everywhere, norm)
+            && other.upper < found.upper
+        {
+            let note = format!(
+                "{} {norm}: that of all inputs, which is below that of the box",
+                bound.name()
+            );
+            found = other.with_note(note);
+        }
+        if bound.is_search() {
+            let known = problem.proved(bound.id(), norm);
+            found.upper = found.upper.min(known.upper);
+            found.lower = found.lower.map(|lower| lower.max(known.lower));
+        }
+        if found.is_upper_bound() {
+            let proved = Proved { lower: found.lower.unwrap_or(0.0), upper: found.upper };
+            problem.keep_proved(bound.id(), norm, proved);
+        }
+        Ok(found)
     })
 }
 

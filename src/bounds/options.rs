@@ -1,8 +1,8 @@
 //! What the user can ask of all bounds: limits, an end, and to be told how far they are.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// Limits that the user can move.
 #[derive(Debug, Clone)]
@@ -64,19 +64,51 @@ impl std::fmt::Debug for Progress {
     }
 }
 
-/// A request to stop, shared between threads.
+/// A request to stop, shared between threads, and a time at which it is made in any case.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    /// When that was first seen.
+    seen: Arc<OnceLock<Instant>>,
+    until: Option<Instant>,
+}
 
 impl Stop {
     /// Asks all computations that share this to stop.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.asked.store(true, Ordering::Relaxed);
     }
 
     /// Whether to stop.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_asked() || self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// Whether somebody has asked for it, rather than the time being over.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// For how long it has been set; `None` where it is not.
+    pub fn elapsed(&self) -> Option<Duration> {
+        if self.is_asked() {
+            return Some(self.seen.get_or_init(Instant::now).elapsed());
+        }
+        let until = self.until.filter(|until| Instant::now() >= *until)?;
+        Some(until.elapsed())
+    }
+
+    /// The same request, and an end after this time from now, where there is none before.
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Stop {
+        let end = Instant::now().checked_add(time);
+        let until = self.until.into_iter().chain(end).min();
+        Stop { until, ..self.clone() }
+    }
+
+    /// The time until it is made in any case; `None` where there is no such time.
+    pub fn remaining(&self) -> Option<Duration> {
+        Some(self.until?.saturating_duration_since(Instant::now()))
     }
 }
 

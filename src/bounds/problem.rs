@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use ndarray::{Array2, s};
 
 use super::product_norms::ProductNorms;
 use super::products::Products;
 use super::streamed::{Streamed, Wanted};
-use super::{Certificate, Cost, Options, Refusal};
+use super::{Certificate, Cost, Options, Refusal, Stop};
 use crate::network::{Chain, LoweredNetwork};
 use crate::numeric::Norm;
 use crate::numeric::rounding::scale_up;
@@ -28,6 +29,28 @@ pub struct Problem {
     transposed_products: OnceLock<Products>,
     product_norms_l2: OnceLock<ProductNorms>,
     results: Mutex<HashMap<(&'static str, Norm), Computed>>,
+    /// The best that is proved of K and of L so far.
+    proved: Mutex<HashMap<(Quantity, Norm), Proved>>,
+    /// The time that the next search may take.
+    search_limit: Mutex<Option<Duration>>,
+    /// The same problem with the slopes of all inputs, where the network is on a box.
+    everywhere: OnceLock<Option<Box<Problem>>>,
+}
+
+/// What is bounded: K and L are searched for, everything else bounds both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Quantity {
+    K,
+    L,
+}
+
+/// Proved bounds of a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Proved {
+    /// It is at least this.
+    pub lower: f64,
+    /// It is at most this.
+    pub upper: f64,
 }
 
 /// A bound, or why there is none.
@@ -56,7 +79,60 @@ impl Problem {
             transposed_products: OnceLock::new(),
             product_norms_l2: OnceLock::new(),
             results: Mutex::default(),
+            proved: Mutex::default(),
+            search_limit: Mutex::default(),
+            everywhere: OnceLock::new(),
         }
+    }
+
+    /// The problem with the slopes of all inputs, where the network is on a box: what bounds it everywhere bounds it on
+    /// the box, too.
+    pub fn everywhere(&self) -> Option<&Problem> {
+        let new = || {
+            let network = self.network.everywhere()?;
+            Some(Box::new(Problem::new(network, self.options.clone())))
+        };
+        self.everywhere.get_or_init(new).as_deref()
+    }
+
+    /// The best that is proved so far of what the bound with this id is: of L for `l`, else of K.
+    pub fn proved(&self, id: &str, norm: Norm) -> Proved {
+        let quantity = if id == "l" { Quantity::L } else { Quantity::K };
+        let proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = Proved { lower: 0.0, upper: f64::INFINITY };
+        proved.get(&(quantity, norm)).copied().unwrap_or(nothing)
+    }
+
+    /// Keeps what is proved, of L where `id` is `l`, else of K. As L <= K, an upper bound of K is one of L, a lower
+    /// bound of L one of K.
+    pub fn keep_proved(&self, id: &str, norm: Norm, found: Proved) {
+        let mut proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
+        for (quantity, is_above, is_below) in
+            [(Quantity::K, id != "l", true), (Quantity::L, true, id == "l")]
+        {
+            let nothing = Proved { lower: 0.0, upper: f64::INFINITY };
+            let known = proved.entry((quantity, norm)).or_insert(nothing);
+            if is_above {
+                known.upper = known.upper.min(found.upper);
+            }
+            if is_below {
+                known.lower = known.lower.max(found.lower);
+            }
+        }
+    }
+
+    /// Gives the next search this time at most.
+    pub fn limit_search(&self, time: Duration) {
+        let mut limit = self.search_limit.lock().unwrap_or_else(PoisonError::into_inner);
+        *limit = Some(time);
+    }
+
+    /// When a search that begins now has to stop.
+    pub fn search_stop(&self) -> Stop {
+        let limit = *self.search_limit.lock().unwrap_or_else(PoisonError::into_inner);
+        let least = self.options.time_limit.into_iter().chain(limit).min();
+        let stop = &self.options.stop;
+        least.map_or_else(|| stop.clone(), |time| stop.within(time))
     }
 
     /// What an earlier call with the same bound and norm returned; otherwise what `compute` does.

@@ -9,6 +9,7 @@ use super::compare::Comparing;
 use super::memory::Memory;
 use super::part::Selected;
 use super::region::{Limits, Margin, Region, parse_margin};
+use crate::analysis::Selection;
 use crate::bounds::REGISTRY;
 use crate::io::{Layout, ReadOptions};
 use crate::network::Activation;
@@ -276,17 +277,6 @@ pub struct Convert {
 /// The norms that were asked for.
 #[derive(Debug, Clone)]
 pub struct Norms(pub Vec<Norm>);
-
-/// The bounds that were asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Selection {
-    /// Those that are cheap for the network.
-    Default,
-    /// All that are possible.
-    All,
-    /// The named ones, in the order of the registry.
-    Named(Vec<&'static str>),
-}
 
 /// Reads the name of a norm, or `all`.
 pub(super) fn norms_parser() -> impl TypedValueParser<Value = Norms> {

@@ -1,21 +1,22 @@
 //! `lipbound certify`.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use super::arguments::{Reading, Selection, parse_selection};
+use super::arguments::{Reading, parse_selection};
 use super::compute::{Session, lower, start_threads};
 use super::memory::Memory;
 use super::region::parse_radius;
 use super::{Outcome, output, stated};
+use crate::analysis::Selection;
 use crate::bounds::REGISTRY;
 use crate::bounds::certify::Certifier;
 use crate::io;
 use crate::io::numbers::read_table;
 use crate::numeric::{Interval, Norm};
-use crate::report::INTERRUPTED;
 use crate::report::certification::{Certifications, Radius};
 
 const HELP: &str = "\
@@ -82,15 +83,18 @@ pub(super) fn parse_norm(text: &str) -> Result<Norm, String> {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub fn run(arguments: &'static Arguments) -> anyhow::Result<Outcome> {
     start_threads(arguments.threads)?;
-    let session = Session::new(arguments.quiet);
+    let session = Session::new(arguments.quiet, None);
     let sources = io::sources(std::slice::from_ref(&arguments.model))?;
     let source = sources.first().context("no model was given")?;
-    let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
-    stated::demand(&network, source)?;
-    arguments.memory.check_lowering(&network, source)?;
-    let lowered = lower(network, source, &arguments.reading)?;
+    let from = source.clone();
+    let lowered = session.watched(source, move || -> anyhow::Result<_> {
+        let network = io::read(&from, &arguments.reading.options(arguments.memory.bytes()))?;
+        stated::demand(&network, &from)?;
+        arguments.memory.check_lowering(&network, &from)?;
+        lower(network, &from, &arguments.reading)
+    })??;
     let table = read_table(&arguments.input, lowered.chain.inputs())?;
     let bounds = match &arguments.bounds {
         Selection::Default => Vec::new(),
@@ -99,17 +103,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     };
     let options = arguments.memory.limited(session.defaults());
     let certifier = Certifier::new(lowered, arguments.norm, bounds, options);
-    let mut certifier = certifier.with_context(|| source.display())?;
-    let mut inputs = Vec::with_capacity(table.nearest.nrows());
+    let certifier = Arc::new(Mutex::new(certifier.with_context(|| source.display())?));
     let count = table.nearest.nrows();
-    for i in 0..count {
-        if session.is_stopped() {
-            break;
-        }
+    let mut inputs = Vec::with_capacity(count);
+    while inputs.len() < count && !session.is_stopped() {
+        let i = inputs.len();
         session.say(&format!("input {i} of {count}"));
         let numbers = (0..table.nearest.ncols()).map(|j| table.number(i, j));
         let x: Vec<Interval> = numbers.map(|number| number.enclosure).collect();
-        inputs.push(certifier.certify(&x).with_context(|| source.display())?);
+        let certifier = Arc::clone(&certifier);
+        let work = move || certifier.lock().unwrap_or_else(PoisonError::into_inner).certify(&x);
+        // What has begun may be finished within a second; it is missing otherwise.
+        let Ok(found) = session.watched(source, work) else { break };
+        inputs.push(found.with_context(|| source.display())?);
     }
     session.clear();
     let missing = count - inputs.len();
@@ -128,7 +134,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Some(path) => output::save(path, &text)?,
     }
     if missing > 0 {
-        output::error(&anyhow::anyhow!("{missing} of {count} inputs: {INTERRUPTED}"));
+        output::error(&anyhow::anyhow!("{missing} of {count} inputs: {}", session.missing(false)));
         return Ok(Outcome::Incomplete);
     }
     let failed = result.certified().is_some_and(|count| count < result.inputs.len());

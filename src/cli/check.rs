@@ -1,21 +1,23 @@
 //! `lipbound check`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use super::arguments::{Norms, Reading, Selection, norms_parser, parse_selection};
-use super::compute::{Session, lower, norm_report, start_threads};
+use super::arguments::{Norms, Reading, norms_parser, parse_selection};
+use super::compute::{Session, lower, start_threads};
 use super::memory::Memory;
 use super::part::{Selected, scope};
 use super::region::{Limits, Region};
 use super::thresholds::{self, Number, Policy, Thresholds, policy_of};
 use super::{Outcome, inputs, output, stated};
-use crate::bounds::lower::lower_bounds;
-use crate::bounds::{Options, Problem, memory};
+use crate::analysis::{Question, Selection, analyse, lower_bound};
+use crate::bounds::{Options, Problem};
 use crate::io::{self, Source};
+use crate::network::LoweredNetwork;
 use crate::numeric::Norm;
 use crate::numeric::decimal::Decimal;
 use crate::report::check::{Check, FORMATS, Failure, Format, Limit, Outcome as Checked, Verdict};
@@ -107,7 +109,7 @@ fn parse_copy(text: &str) -> Result<(String, PathBuf), String> {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub fn run(arguments: &'static Arguments) -> anyhow::Result<Outcome> {
     start_threads(arguments.threads)?;
     let norms = arguments.norm.as_ref().map_or(&Norm::ALL[..], |norms| &norms.0);
     let (max, increase) = (arguments.max.as_ref(), arguments.max_increase.as_ref());
@@ -116,13 +118,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Some(path) => Some(Baseline { path, reports: inputs::reports(path)? }),
         None => None,
     };
-    let session = Session::new(arguments.quiet);
-    let run = Run { arguments, norms, policy: &policy, baseline, session: &session };
+    let session = Session::new(arguments.quiet, arguments.limits.time_limit);
+    let run = Run { arguments, norms, policy: &policy, baseline };
     let mut results: Vec<Checked> = Vec::new();
-    for source in models(arguments, &policy)? {
+    let sources = models(arguments, &policy)?;
+    for (done, source) in sources.iter().enumerate() {
         let model = source.display();
         session.say(&model);
-        match session.check_begin(&source).and_then(|()| run.model(&source)) {
+        let share = session.share(sources.len() - done);
+        match session.check_begin(source).and_then(|()| run.model(source, &share)) {
             Ok(checks) => results.extend(checks.into_iter().map(Ok)),
             Err(error) => {
                 results.push(Err(Failure { model, error: output::describe(&error) }));
@@ -179,11 +183,10 @@ fn models(arguments: &Arguments, policy: &Policy) -> anyhow::Result<Vec<Source>>
 }
 
 struct Run<'a> {
-    arguments: &'a Arguments,
+    arguments: &'static Arguments,
     norms: &'a [Norm],
     policy: &'a Policy,
     baseline: Option<Baseline<'a>>,
-    session: &'a Session,
 }
 
 struct Baseline<'a> {
@@ -193,7 +196,7 @@ struct Baseline<'a> {
 
 impl Run<'_> {
     /// Checks all thresholds of a model.
-    fn model(&self, source: &Source) -> anyhow::Result<Vec<Check>> {
+    fn model(&self, source: &Source, session: &Session) -> anyhow::Result<Vec<Check>> {
         let model = source.display();
         let thresholds = self.policy.of(&model);
         let bounds = self.arguments.bounds.as_ref().or(thresholds.bounds.as_ref());
@@ -202,34 +205,21 @@ impl Run<'_> {
         if limits.is_empty() {
             bail!("{model}: no threshold is given for this model and norm; see docs/ci.md");
         }
-        let reading = &thresholds.reading(&self.arguments.reading);
-        let network = io::read(source, &reading.options(self.arguments.memory.bytes()))?;
-        stated::demand(&network, source)?;
-        self.arguments.memory.check_lowering(&network, source)?;
-        let lowered = lower(network, source, reading)?;
-        let Arguments { selected, region, .. } = self.arguments;
-        let lowered = selected.restricted(lowered, region, source)?;
-        let limits_of_search = &self.arguments.limits;
-        let options = Options {
-            time_limit: limits_of_search.time_limit,
-            node_limit: limits_of_search.node_limit,
-            ..self.session.defaults()
-        };
-        let problem = Problem::new(lowered, self.arguments.memory.limited(options));
+        let lowered = self.read(source, &thresholds, session)?;
+        let options =
+            Options { node_limit: self.arguments.limits.node_limit, ..session.defaults() };
+        let problem = Arc::new(Problem::new(lowered, self.arguments.memory.limited(options)));
+        let norms = limits.iter().map(|(norm, _)| *norm).collect();
+        let question = Question { norms, selection: bounds.clone(), with_lower: false };
+        let reports = analyse(&problem, &question).norms;
         let mut checks = Vec::new();
-        for (norm, limits) in limits {
-            let mut report = norm_report(&problem, norm, None, bounds);
+        for (mut report, (_, limits)) in reports.into_iter().zip(limits) {
             for limit in limits {
                 let mut check = Check::new(&model, &report, limit.clone());
                 if check.verdict != Verdict::Certified {
                     // The lower bound is only searched for where it can tell something.
-                    let fits = memory::check_lower(&problem, &[norm]).is_ok();
-                    if report.lower.is_none() && fits {
-                        let sampled = lower_bounds(&problem, &[norm]).first().copied();
-                        // The search for L has a lower bound, too.
-                        let searched = report.bounds.iter().filter(|c| c.id == "l");
-                        let lowers = searched.filter_map(|c| c.lower).chain(sampled);
-                        report.lower = lowers.reduce(f64::max);
+                    if report.lower.is_none() {
+                        report.lower = lower_bound(&problem, report.norm);
                     }
                     check = Check::new(&model, &report, limit);
                 }
@@ -242,6 +232,24 @@ impl Run<'_> {
             }
         }
         Ok(checks)
+    }
+
+    /// A model in the form that is bounded.
+    fn read(
+        &self,
+        source: &Source,
+        thresholds: &Thresholds,
+        session: &Session,
+    ) -> anyhow::Result<LoweredNetwork> {
+        let (arguments, from) = (self.arguments, source.clone());
+        let reading = thresholds.reading(&arguments.reading);
+        session.watched(source, move || {
+            let network = io::read(&from, &reading.options(arguments.memory.bytes()))?;
+            stated::demand(&network, &from)?;
+            arguments.memory.check_lowering(&network, &from)?;
+            let lowered = lower(network, &from, &reading)?;
+            arguments.selected.restricted(lowered, &arguments.region, &from)
+        })?
     }
 
     /// The limits of a model in each norm that has any.

@@ -9,10 +9,11 @@ use super::arguments::{Compute, unknown};
 use super::compute::{Session, report_of, restricted, start_threads};
 use super::inputs::{self, Item};
 use super::{Outcome, output};
+use crate::analysis::Selection;
 use crate::bounds::REGISTRY;
 use crate::io::{self, Source};
 use crate::report::comparison::{Comparison, Model, Order, join_parts, layers};
-use crate::report::{FORMATS, INTERRUPTED, NormReport, Report, Style, Symbols};
+use crate::report::{FORMATS, NormReport, Report, Style, Symbols};
 
 /// What follows the options in the help of `lipbound compare`.
 pub const HELP: &str = "\
@@ -69,7 +70,7 @@ fn parse_order(text: &str) -> Result<Order, String> {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
+pub fn run(arguments: &'static Compute) -> anyhow::Result<Outcome> {
     if arguments.margin.is_some() {
         bail!("--margin is for `lipbound compute` without --baseline, --sort and --layers");
     }
@@ -82,7 +83,7 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     if let Some(path) = baseline.filter(|path| !is_among(path, &items) && path.exists()) {
         items.splice(0..0, inputs::items(&[path.to_owned()])?);
     }
-    let session = Session::new(arguments.quiet);
+    let session = Session::new(arguments.quiet, arguments.limits.time_limit);
     let mut models = join_parts(models(&items, arguments, &session));
     session.clear();
     if arguments.quiet {
@@ -119,13 +120,14 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
 }
 
 /// Bounds of all items; what fails is an entry with its error.
-fn models(items: &[Item], arguments: &Compute, session: &Session) -> Vec<Model> {
+fn models(items: &[Item], arguments: &'static Compute, session: &Session) -> Vec<Model> {
     let mut models = Vec::new();
     for (index, item) in items.iter().enumerate() {
         match item {
             Item::Model(source) => {
                 session.say(&format!("{} of {}: {}", index + 1, items.len(), source.display()));
-                add(&mut models, computed(source, arguments, session), "computed here", arguments);
+                let share = session.share(items.len() - index);
+                add(&mut models, computed(source, arguments, &share), "computed here", arguments);
             }
             Item::Report(path) => match inputs::reports(path) {
                 Ok(reports) => {
@@ -145,31 +147,32 @@ fn models(items: &[Item], arguments: &Compute, session: &Session) -> Vec<Model> 
     models
 }
 
-fn computed(source: &Source, arguments: &Compute, session: &Session) -> Model {
+fn computed(source: &Source, arguments: &'static Compute, session: &Session) -> Model {
     let name = source.display();
     if session.is_stopped() {
-        return Model { name, outcome: Err(INTERRUPTED.to_owned()), layers: None };
+        return Model { name, outcome: Err(session.missing(false).to_owned()), layers: None };
     }
-    let network = match io::read(source, &arguments.reading.options(arguments.memory.bytes())) {
-        Ok(network) => network,
-        Err(error) => return Model { name, outcome: Err(error.to_string()), layers: None },
-    };
-    let kept = arguments.comparing.layers.then(|| network.clone());
-    let report = restricted(network, source, arguments).map(|found| {
-        let part = (found.part, None);
-        let report = report_of(&found.notes, found.lowered, part, source, arguments, session);
-        Report { assumed: found.assumed, ..report }
+    let from = source.clone();
+    let done = session.watched(source, move || -> anyhow::Result<_> {
+        let network = io::read(&from, &arguments.reading.options(arguments.memory.bytes()))?;
+        let kept = arguments.comparing.layers.then(|| network.clone());
+        let found = restricted(network, &from, arguments)?;
+        Ok((found, kept.map(|network| layers::layer_norms(&network, &arguments.norm.0))))
     });
-    let kept = kept.filter(|_| report.is_ok());
-    let layers = kept.map(|network| layers::layer_norms(&network, &arguments.norm.0));
-    Model { name, outcome: report.map_err(|error| output::describe(&error)), layers }
+    match done.and_then(|found| found) {
+        Ok((found, layers)) => {
+            let report = report_of(found, None, source, arguments, session);
+            Model { name, outcome: Ok(report), layers }
+        }
+        Err(error) => Model { name, outcome: Err(output::describe(&error)), layers: None },
+    }
 }
 
 /// The part of a report that was asked for.
 fn selected(mut report: Report, arguments: &Compute) -> Report {
     report.norms.retain(|norm| arguments.norm.0.contains(&norm.norm));
     for norm in &mut report.norms {
-        if let super::arguments::Selection::Named(ids) = &arguments.bounds {
+        if let Selection::Named(ids) = &arguments.bounds {
             norm.bounds.retain(|bound| ids.contains(&bound.id));
         }
         norm.bounds.retain(|bound| arguments.estimates || bound.is_upper_bound());

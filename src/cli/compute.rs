@@ -1,24 +1,26 @@
 //! `lipbound compute`.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::arguments::{Compute, PoolingName, Reading, Selection};
+use super::arguments::{Compute, PoolingName, Reading};
 use super::part::scope;
 use super::{Outcome, compare, inputs, output, plot, signals};
+use crate::analysis::watched::watched;
+use crate::analysis::{Question, analyse, missing, share};
 use crate::bounds::k_sdp::{CERTIFICATE_SCHEMA, CertificateEntry, CertificateFile};
-use crate::bounds::lower::lower_bounds;
-use crate::bounds::{self, Bound, Cost, Options, Problem, Progress, REGISTRY, Stop, memory};
+use crate::bounds::{Options, Problem, Progress, Stop};
 use crate::io::{self, Source};
 use crate::network::fingerprint::Fingerprint;
 use crate::network::{LoweredNetwork, Network};
-use crate::numeric::Norm;
 use crate::report::part::Part;
-use crate::report::{FORMATS, INTERRUPTED, NormReport, Report, Style, summary};
+use crate::report::{FORMATS, Report, Style, summary};
 
 /// Runs the command.
-pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
+pub fn run(arguments: &'static Compute) -> anyhow::Result<Outcome> {
     if arguments.comparing.is_wanted() {
         return compare::run(arguments);
     }
@@ -31,12 +33,12 @@ pub fn run(arguments: &Compute) -> anyhow::Result<Outcome> {
     if arguments.certificate.is_some() && arguments.margin.is_some() {
         bail!("--certificate is for outputs as they are; leave out --margin");
     }
-    let session = Session::new(arguments.quiet);
+    let session = Session::new(arguments.quiet, arguments.limits.time_limit);
     let (mut reports, mut failed, mut subject) = (Vec::new(), false, None);
-    for source in &sources {
-        let found = session
-            .check_begin(source)
-            .and_then(|()| reports_of_source(source, arguments, &session));
+    for (done, source) in sources.iter().enumerate() {
+        let share = session.share(sources.len() - done);
+        let found =
+            session.check_begin(source).and_then(|()| reports_of_source(source, arguments, &share));
         match found {
             Ok((found, fingerprint)) => {
                 subject = fingerprint;
@@ -86,17 +88,27 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(quiet: bool) -> Session {
+    /// Ends after this time, from now on.
+    pub(super) fn new(quiet: bool, time_limit: Option<Duration>) -> Session {
         let stop = Stop::default();
         signals::stop_first(&stop);
+        let stop = time_limit.map_or(stop.clone(), |time| stop.within(time));
         Session { stop, shows_progress: !quiet && output::is_interactive() }
+    }
+
+    /// The same with an equal share of the time that is left for so many pieces of work.
+    pub(super) fn share(&self, pieces: usize) -> Session {
+        let stop = match self.stop.remaining() {
+            Some(left) => self.stop.within(share(left, pieces)),
+            None => self.stop.clone(),
+        };
+        Session { stop, ..*self }
     }
 
     fn options(&self, arguments: &Compute) -> Options {
         let options = Options {
             k4_depth_limit: arguments.k4_depth_limit,
             product_work: arguments.product_work,
-            time_limit: arguments.limits.time_limit,
             node_limit: arguments.limits.node_limit,
             timings: arguments.limits.timings,
             estimates: arguments.estimates,
@@ -112,15 +124,33 @@ impl Session {
         Options { stop: self.stop.clone(), progress, ..Options::default() }
     }
 
-    /// Whether the user has asked for an end.
+    /// Whether the user has asked for an end, or the time is over.
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.is_set()
+    }
+
+    /// Does the work, unless it does not end soon after it was asked to.
+    ///
+    /// # Errors
+    /// That it did not.
+    pub(super) fn watched<T: Send + 'static>(
+        &self,
+        source: &Source,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> anyhow::Result<T> {
+        watched(&self.stop, work)
+            .with_context(|| format!("{}: {}", source.display(), self.missing(true)))
+    }
+
+    /// Why something is missing that had begun, or not.
+    pub(super) fn missing(&self, had_begun: bool) -> &'static str {
+        missing(&self.stop, had_begun)
     }
 
     /// An error where a model is not to be begun any more.
     pub(super) fn check_begin(&self, source: &Source) -> anyhow::Result<()> {
         if self.is_stopped() {
-            bail!("{}: {INTERRUPTED}", source.display());
+            bail!("{}: {}", source.display(), self.missing(false));
         }
         Ok(())
     }
@@ -155,27 +185,43 @@ fn save_certificate(path: &Path, report: &Report, subject: Fingerprint) -> anyho
 
 fn reports_of_source(
     source: &Source,
-    arguments: &Compute,
+    arguments: &'static Compute,
     session: &Session,
 ) -> anyhow::Result<(Vec<Report>, Option<Fingerprint>)> {
-    let network = io::read(source, &arguments.reading.options(arguments.memory.bytes()))?;
-    let Restricted { lowered, part, assumed, notes, subject } = restricted(network, source, arguments)?;
+    let found = read(source, arguments, session)?;
     let Some(margin) = arguments.margin else {
-        let whole = (part, None);
-        let report = report_of(&notes, lowered, whole, source, arguments, session);
-        return Ok((vec![Report { assumed, ..report }], subject));
+        let subject = found.subject;
+        return Ok((vec![report_of(found, None, source, arguments, session)], subject));
     };
-    let differences = margin.networks(&lowered).with_context(|| source.display())?;
-    let each = differences.into_iter().map(|(name, difference)| {
-        let of_difference = |part: Part| Part { whole: format!("{}, {name}", part.whole), ..part };
-        let part = part.clone().map(of_difference);
-        let report = report_of(&notes, difference, (part, Some(name)), source, arguments, session);
-        Report { assumed: assumed.clone(), ..report }
+    let differences = margin.networks(&found.lowered).with_context(|| source.display())?;
+    let count = differences.len();
+    let each = differences.into_iter().enumerate().map(|(done, (name, lowered))| {
+        let whole = |part: &Part| format!("{}, {name}", part.whole);
+        let part = found.part.clone().map(|part| Part { whole: whole(&part), ..part });
+        let of_pair = Restricted { lowered, part, ..found.clone() };
+        report_of(of_pair, Some(name), source, arguments, &session.share(count - done))
     });
     Ok((each.collect(), None))
 }
 
+/// Reads a model and brings it into the form that is bounded.
+///
+/// # Errors
+/// What is wrong with it; that this did not end soon enough after it was asked to.
+pub(super) fn read(
+    source: &Source,
+    arguments: &'static Compute,
+    session: &Session,
+) -> anyhow::Result<Restricted> {
+    let from = source.clone();
+    session.watched(source, move || {
+        let network = io::read(&from, &arguments.reading.options(arguments.memory.bytes()))?;
+        restricted(network, &from, arguments)
+    })?
+}
+
 /// What is bounded of a model.
+#[derive(Clone)]
 pub(super) struct Restricted {
     /// The network on the inputs and with the outputs that were asked for.
     pub lowered: LoweredNetwork,
@@ -212,34 +258,32 @@ pub(super) fn restricted(
     Ok(Restricted { lowered, part, assumed, notes, subject })
 }
 
-/// The bounds of a network that was read from `source` with these remarks: of a part
-/// of it, or of a difference of outputs with a name.
+/// The bounds of what is left of a network that was read from `source`, or of a difference of outputs with a name.
 pub(super) fn report_of(
-    notes: &[String],
-    lowered: LoweredNetwork,
-    (part, margin): (Option<Part>, Option<String>),
+    found: Restricted,
+    margin: Option<String>,
     source: &Source,
     arguments: &Compute,
     session: &Session,
 ) -> Report {
-    let problem = Problem::new(lowered, session.options(arguments));
-    let norms = &arguments.norm.0;
-    let mut notes = if arguments.quiet { Vec::new() } else { notes.to_vec() };
-    let mut lowers: Vec<Option<f64>> = vec![None; norms.len()];
-    if !arguments.no_lower {
-        match memory::check_lower(&problem, norms) {
-            Ok(()) => lowers = lower_bounds(&problem, norms).into_iter().map(Some).collect(),
-            Err(refusal) => notes.push(refusal.to_string()),
-        }
+    let problem = Arc::new(Problem::new(found.lowered, session.options(arguments)));
+    let question = Question {
+        norms: arguments.norm.0.clone(),
+        selection: arguments.bounds.clone(),
+        with_lower: !arguments.no_lower,
+    };
+    let answer = analyse(&problem, &question);
+    let mut notes = if arguments.quiet { Vec::new() } else { found.notes };
+    notes.extend(answer.notes);
+    Report {
+        model: source.display(),
+        summary: summary(&problem),
+        scope: scope(&arguments.region, margin, &arguments.selected),
+        part: found.part,
+        assumed: found.assumed,
+        notes,
+        norms: answer.norms,
     }
-    let norms = norms
-        .iter()
-        .zip(lowers)
-        .map(|(&norm, lower)| norm_report(&problem, norm, lower, &arguments.bounds))
-        .collect();
-    let scope = scope(&arguments.region, margin, &arguments.selected);
-    let (model, summary) = (source.display(), summary(&problem));
-    Report { model, summary, scope, part, assumed: Vec::new(), notes, norms }
 }
 
 /// The network in the form that is bounded.
@@ -253,57 +297,4 @@ pub(super) fn lower(
         PoolingName::Explicit => lowered.with_explicit_pools(),
         PoolingName::Implicit => lowered,
     })
-}
-
-/// The bounds of a network in one norm.
-pub(super) fn norm_report(
-    problem: &Problem,
-    norm: Norm,
-    lower: Option<f64>,
-    selection: &Selection,
-) -> NormReport {
-    let mut report = NormReport { norm, lower, bounds: Vec::new(), refused: Vec::new() };
-    for &bound in REGISTRY {
-        let cost = bound.cost(problem, norm);
-        let left_out = match (selection, &cost) {
-            (Selection::Default, Cost::Expensive) => "takes longer; --bounds all computes it",
-            (Selection::Default | Selection::All, Cost::Open) => {
-                "a search that may not end; where it is named, --time-limit ends it"
-            }
-            _ => "",
-        };
-        if !left_out.is_empty() {
-            report.refused.push((bound.id(), left_out.to_owned()));
-        }
-        let wanted = match selection {
-            Selection::Default => cost == Cost::Cheap,
-            Selection::All => cost != Cost::Open,
-            Selection::Named(ids) => ids.contains(&bound.id()),
-        };
-        // Once the user wants an end, what takes seconds is still done, and what ends early is.
-        let stopped = problem.options().stop.is_set();
-        let too_late =
-            stopped && matches!(cost, Cost::Expensive | Cost::Open) && !bound.heeds_stop();
-        if wanted && too_late {
-            report.refused.push((bound.id(), INTERRUPTED.to_owned()));
-        } else if wanted {
-            add(&mut report, bound, problem);
-        }
-    }
-    // The search for L may have found a better point than the sampling.
-    let searched = report.bounds.iter().filter(|c| c.id == "l").filter_map(|c| c.lower);
-    if let Some(lower) = &mut report.lower {
-        *lower = searched.fold(*lower, f64::max);
-    }
-    report
-}
-
-fn add(report: &mut NormReport, bound: &dyn Bound, problem: &Problem) {
-    match bounds::compute(bound, problem, report.norm) {
-        Ok(certificate) => report.bounds.push(certificate),
-        Err(refusal) => report.refused.push((bound.id(), refusal.to_string())),
-    }
-    if problem.options().estimates && memory::check(bound, problem, report.norm).is_ok() {
-        report.bounds.extend(bound.estimate(problem, report.norm));
-    }
 }

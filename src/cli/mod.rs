@@ -57,6 +57,8 @@ pub fn run() -> ExitCode {
         }
     };
     signals::listen();
+    // Until the process ends, so that threads with work that was given up may still look at them.
+    let arguments: &'static Arguments = Box::leak(Box::new(arguments));
     let result = match &arguments.command {
         Command::Compute(options) => compute::run(options),
         Command::Compare(options) => compare::run(options),

@@ -6,7 +6,8 @@ use anyhow::{Context, bail};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::arguments::{Reading, Selection, parse_activation, parse_selection, unknown};
+use super::arguments::{Reading, parse_activation, parse_selection, unknown};
+use crate::analysis::Selection;
 use crate::network::Activation;
 use crate::numeric::Norm;
 use crate::numeric::decimal::Decimal;

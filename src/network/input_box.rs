@@ -1,8 +1,8 @@
 //! Sets of inputs: boxes.
 
-use super::Chain;
 use super::lowering::LoweredNetwork;
 use super::ranges::{Propagation, Ranges};
+use super::{Chain, Stage};
 use crate::numeric::rounding::sub_down;
 use crate::numeric::{Interval, Matrix};
 
@@ -172,6 +172,15 @@ impl LoweredNetwork {
             ));
         }
         self.through_all_inputs(|network| Ok(network.narrowed(input)))
+    }
+
+    /// A network on a box with the slopes of all inputs; those that the box holds constant still are. `None` where it is
+    /// not on a box.
+    pub fn everywhere(&self) -> Option<LoweredNetwork> {
+        self.input.as_ref()?;
+        let slopes = self.stages.iter().map(Stage::slopes).collect();
+        let chain = Chain::new(self.chain.maps().to_vec(), slopes);
+        Some(LoweredNetwork { chain, input: None, ..self.clone() })
     }
 
     /// The same, where all inputs may move.

@@ -18,8 +18,8 @@ pub mod part;
 pub mod plot;
 pub mod table;
 
-use crate::bounds::{Certificate, Problem};
-use crate::numeric::Norm;
+pub use crate::analysis::NormReport;
+use crate::bounds::Problem;
 use comparison::Comparison;
 use part::Part;
 
@@ -43,22 +43,6 @@ pub struct Report {
     pub norms: Vec<NormReport>,
 }
 
-/// The answers for one network in one norm.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NormReport {
-    /// The norm.
-    pub norm: Norm,
-    /// A proved lower bound of L; `None` where it was not asked for.
-    pub lower: Option<f64>,
-    /// The bounds, in the order of the registry, estimates included.
-    pub bounds: Vec<Certificate>,
-    /// Bounds that were asked for and cannot be computed: id and reason.
-    pub refused: Vec<(&'static str, String)>,
-}
-
-/// Why a model or a bound is missing after the user has asked for an end.
-pub const INTERRUPTED: &str = "not begun before the interruption";
-
 impl Report {
     /// Adds what another report of the same model assumes.
     pub fn assume(&mut self, more: &[String]) {
@@ -71,21 +55,7 @@ impl Report {
 
     /// Whether an interruption left out a bound that was asked for.
     pub fn is_interrupted(&self) -> bool {
-        let mut refused = self.norms.iter().flat_map(|norm| &norm.refused);
-        refused.any(|(_, reason)| reason == INTERRUPTED)
-    }
-}
-
-impl NormReport {
-    /// The least upper bound that holds.
-    pub fn best(&self) -> Option<&Certificate> {
-        let proved = self.bounds.iter().filter(|c| c.is_upper_bound());
-        proved.min_by(|a, b| a.upper.total_cmp(&b.upper))
-    }
-
-    /// The number of a bound that holds, by its id.
-    pub fn upper(&self, id: &str) -> Option<f64> {
-        self.bounds.iter().find(|c| c.id == id && c.is_upper_bound()).map(|c| c.upper)
+        self.norms.iter().any(NormReport::is_interrupted)
     }
 }
 

@@ -9,8 +9,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use crate::network::Stage;
-use crate::network::{InputBox, LoweredNetwork};
+use crate::bounds::Stop;
+use crate::network::{InputBox, LoweredNetwork, Stage};
 use crate::numeric::{Interval, Norm};
 
 /// Candidates that are handed on for verification, and from which the local search starts.
@@ -24,7 +24,12 @@ const WORK: f64 = 6e9;
 
 /// For each norm some points where the Jacobian is large, the best first. The seed is fixed: the same
 /// network gives the same points.
-pub fn points(network: &LoweredNetwork, norms: &[Norm], samples: usize) -> Vec<Vec<Vec<f64>>> {
+pub fn points(
+    network: &LoweredNetwork,
+    norms: &[Norm],
+    samples: usize,
+    stop: &Stop,
+) -> Vec<Vec<Vec<f64>>> {
     let model = Model::new(network);
     let affordable = (WORK / model.work()) as usize;
     let enough = SAMPLES_PER_PAIR.saturating_mul(network.chain.neurons().saturating_pow(2));
@@ -34,6 +39,9 @@ pub fn points(network: &LoweredNetwork, norms: &[Norm], samples: usize) -> Vec<V
     let values: Vec<Vec<f64>> = (0..samples)
         .into_par_iter()
         .map(|i| {
+            if i > 0 && stop.is_set() {
+                return vec![0.0; norms.len()];
+            }
             let jacobian = model.at(&starts[i]).jacobian(&model);
             norms.iter().map(|&norm| size(&jacobian, norm)).collect()
         })
@@ -47,7 +55,7 @@ pub fn points(network: &LoweredNetwork, norms: &[Norm], samples: usize) -> Vec<V
             let mut found: Vec<(f64, Vec<f64>)> = order[..KEPT.min(samples)]
                 .to_vec()
                 .into_par_iter()
-                .map(|i| model.improve(starts[i].clone(), norm, steps, i as u64))
+                .map(|i| model.improve(starts[i].clone(), norm, (steps, stop), i as u64))
                 .collect();
             found.sort_by(|a, b| b.0.total_cmp(&a.0));
             found.into_iter().map(|(_, x)| x).collect()
@@ -103,13 +111,11 @@ impl<'a> Model<'a> {
         if let Some(input) = &self.network.input {
             return sample_in(input, i);
         }
-        match i {
-            0 => return vec![1.0; n],
-            1 => return vec![-1.0; n],
-            2 => return vec![1e-3; n],
-            _ => {}
-        }
         let mut rng = ChaCha8Rng::seed_from_u64(i as u64);
+        if let Some(&value) = [1.0, -1.0, 1e-3].get(i) {
+            // Not all the same, so that the elements of the windows of a max-pooling can be told apart.
+            return (0..n).map(|_| value * (1.0 + 0.01 * gaussian(&mut rng))).collect();
+        }
         let scale = 10f64.powf(rng.random_range(-2.0..1.5));
         let shift = if i.is_multiple_of(4) { scale } else { 0.0 };
         (0..n).map(|_| shift + scale * gaussian(&mut rng)).collect()
@@ -156,7 +162,13 @@ impl<'a> Model<'a> {
 
     /// From a start, flips the neurons that promise most (see [`At::gains`]) by moving just across
     /// their hyperplanes, and keeps what enlarges the norm.
-    fn improve(&self, start: Vec<f64>, norm: Norm, steps: usize, seed: u64) -> (f64, Vec<f64>) {
+    fn improve(
+        &self,
+        start: Vec<f64>,
+        norm: Norm,
+        (steps, stop): (usize, &Stop),
+        seed: u64,
+    ) -> (f64, Vec<f64>) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x9e37_79b9);
         let mut x = start;
         let mut at = self.at(&x);
@@ -166,6 +178,9 @@ impl<'a> Model<'a> {
         let mut failures = 0usize;
         let scale = (x.iter().map(|v| v * v).sum::<f64>() / x.len().max(1) as f64).sqrt();
         for step in 0..steps {
+            if stop.is_set() {
+                break;
+            }
             let flip = (step % 4 != 3 && !gains.is_empty()).then(|| {
                 // The most promising ones first, further down the list the longer nothing works.
                 let reach = (failures + 3).min(gains.len());

@@ -18,7 +18,7 @@ use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 use super::side_by_side::side_by_side;
-use super::{Certificate, Cost, Guarantee, Options, Refusal};
+use super::{Certificate, Cost, Guarantee, Options, Refusal, Stop};
 use crate::network::{Chain, LinearMap};
 use crate::numeric::Norm;
 use crate::numeric::rounding::max_up;
@@ -236,14 +236,15 @@ impl<T: Tree> Queue<'_, T> {
 /// What an allocator takes for many small blocks between large ones that come and go, at most.
 const SLACK: f64 = 2.0;
 
-/// Searches from the given parts; those that wait may take `room` bytes, and `progress` words a line on how far
-/// the search is.
+/// Searches from the given parts until `stop` is set; those that wait may take `room` bytes, and `progress` words a line
+/// on how far the search is. Without the powers of two of the maps, the largest value is at most `ceiling`.
 #[expect(clippy::float_arithmetic, reason = "decides when to stop: what is left counts")]
 pub fn best_first<T: Tree>(
     tree: &T,
     roots: Split<T::Node>,
     options: &Options,
-    room: f64,
+    stop: &Stop,
+    (room, ceiling): (f64, f64),
     progress: impl Fn(&Outcome) -> String,
 ) -> Outcome {
     let start = Instant::now();
@@ -260,16 +261,15 @@ pub fn best_first<T: Tree>(
     roots.open.into_iter().for_each(|(bound, node)| queue.push(bound, node));
     loop {
         let top = queue.entries.peek().map_or(0.0, |entry| entry.bound);
-        outcome.upper = max_up(max_up(settled, top), outcome.lower);
+        outcome.upper = max_up(max_up(settled, top).min(ceiling), outcome.lower);
         outcome.open = queue.entries.len();
         outcome.time = start.elapsed();
-        let late = options.time_limit.is_some_and(|limit| outcome.time >= limit);
-        if top <= enough(outcome.lower) {
+        if top.min(ceiling) <= enough(outcome.lower) {
             outcome.open = 0;
             return outcome;
         }
         outcome.full = SLACK * queue.bytes as f64 > room;
-        if late || outcome.full || outcome.nodes >= options.node_limit || options.stop.is_set() {
+        if outcome.full || outcome.nodes >= options.node_limit || stop.is_set() {
             return outcome;
         }
         options

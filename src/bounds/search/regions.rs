@@ -19,11 +19,11 @@ use crate::bounds::l::L;
 use crate::bounds::lower::lower_bounds;
 use crate::bounds::lower::verify::{jacobian_norm_down, norm_of};
 use crate::bounds::perturbation::radius_up;
-use crate::bounds::{Problem, Stop, memory};
+use crate::bounds::{Problem, Proved, Stop, memory};
 use crate::network::lowering::LoweredNetwork;
 use crate::network::ranges::{Propagation, Ranges};
 use crate::network::{Chain, InputBox, Slopes};
-use crate::numeric::rounding::{max_up, scale_up};
+use crate::numeric::rounding::{max_up, scale_down, scale_up};
 use crate::numeric::sdp::Start;
 use crate::numeric::{Interval as Range, Norm};
 
@@ -80,10 +80,15 @@ struct Regions<'a> {
 
 /// Lower and upper bounds of L without the powers of two of the maps. The network has no pools.
 pub fn search(problem: &Problem, network: &LoweredNetwork, norm: Norm) -> Outcome {
-    let regions = Regions::new(network, norm, problem.options().stop.clone());
+    let stop = problem.search_stop();
+    let regions = Regions::new(network, norm, stop.clone());
     let exponent = network.chain.exponent();
-    let known = lower_bounds(problem, &[norm])[0];
-    let known = crate::numeric::rounding::scale_down(known, -exponent);
+    if problem.proved("l", norm).lower == 0.0 {
+        lower_bounds(problem, &[norm]);
+    }
+    let Proved { lower, upper } = problem.proved("l", norm);
+    let known = scale_down(lower, -exponent);
+    let limits = (memory::room(&L, problem, norm), scale_up(upper, -exponent));
     let mut roots = Split { found: known.max(0.0), ..Split::default() };
     let start = Node {
         rows: (0..regions.layers.outputs()).collect(),
@@ -97,7 +102,7 @@ pub fn search(problem: &Problem, network: &LoweredNetwork, norm: Norm) -> Outcom
     };
     regions.consider(start, roots.found, &mut roots);
     let say = |outcome: &Outcome| progress("L", norm, outcome, &|x: f64| scale_up(x, exponent));
-    best_first(&regions, roots, problem.options(), memory::room(&L, problem, norm), say)
+    best_first(&regions, roots, problem.options(), &stop, limits, say)
 }
 
 impl<'a> Regions<'a> {

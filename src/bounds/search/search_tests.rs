@@ -20,7 +20,11 @@ fn given(open: &[(f64, u32)], settled: f64, found: f64) -> Split<u32> {
 }
 
 fn search(tree: fn(u32) -> Split<u32>, roots: Split<u32>, options: &Options) -> Outcome {
-    best_first(&Given(tree), roots, options, ROOM, |_| "so far".to_owned())
+    best_first(&Given(tree), roots, options, &options.stop, (ROOM, f64::INFINITY), say)
+}
+
+fn say(_: &Outcome) -> String {
+    "so far".to_owned()
 }
 
 /// Room for 50 parts that wait.
@@ -48,7 +52,7 @@ fn parts_are_no_larger_than_the_whole() {
 
 #[test]
 fn a_search_ends_when_its_time_is_over() {
-    let limited = |limit| Options { time_limit: Some(limit), ..Options::default() };
+    let limited = |limit| Options { stop: Stop::default().within(limit), ..Options::default() };
     let found = |options: &Options| {
         search(|_| given(&[], 1.25, 1.25), given(&[(2.0, 0)], 0.0, 1.0), options)
     };
@@ -72,4 +76,14 @@ fn a_search_ends_when_there_is_no_room_for_its_parts() {
     let done = given(&[(2.0, 0); 50], 0.0, 1.0);
     let outcome = search(|_| given(&[], 0.5, 0.5), done, &Options::default());
     assert_eq!((outcome.nodes, outcome.open, outcome.full), (50, 0, false));
+}
+
+#[test]
+fn a_search_is_over_where_it_meets_what_is_known() {
+    // Nothing is above 1.5, which is found in the first of many parts.
+    let split = |_| given(&[(2.0, 0); 2], 0.0, 1.5);
+    let (options, limits) = (Options::default(), (ROOM, 1.5));
+    let roots = given(&[(2.0, 0)], 0.0, 1.0);
+    let outcome = best_first(&Given(split), roots, &options, &options.stop, limits, say);
+    assert_eq!((outcome.lower, outcome.upper, outcome.nodes, outcome.open), (1.5, 1.5, 1, 0));
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
-use std::time::Instant;
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
@@ -14,10 +13,10 @@ use crate::bounds::k::K;
 use crate::bounds::lower::verify::norm_of;
 use crate::bounds::perturbation::radius_up;
 use crate::bounds::side_by_side::side_by_side;
-use crate::bounds::{Options, Problem, memory};
+use crate::bounds::{Problem, Stop, memory};
 use crate::network::attained::Ends;
 use crate::network::{Chain, Slopes};
-use crate::numeric::rounding::max_up;
+use crate::numeric::rounding::{max_up, scale_up};
 use crate::numeric::sdp::Start;
 use crate::numeric::{Interval as Range, Norm};
 
@@ -86,10 +85,13 @@ pub enum Attained {
 pub fn search(problem: &Problem, norm: Norm) -> Outcome {
     let attained = attained(problem);
     let exactly = matches!(attained, Attained::Exactly);
-    let tree = SlopeTree::new(problem, norm, attained);
-    let roots = tree.roots(problem.options());
+    let (stop, exponent) = (problem.search_stop(), problem.chain().exponent());
+    let tree = SlopeTree::new(problem, norm, attained, stop.clone());
+    let roots = tree.roots(&stop);
     let say = |outcome: &Outcome| progress("K", norm, outcome, &|x: f64| problem.scaled_up(x));
-    let outcome = best_first(&tree, roots, problem.options(), memory::room(&K, problem, norm), say);
+    let ceiling = scale_up(problem.proved("k", norm).upper, -exponent);
+    let limits = (memory::room(&K, problem, norm), ceiling);
+    let outcome = best_first(&tree, roots, problem.options(), &stop, limits, say);
     // The search compares norms at the ends of the intervals; what is proved is the norm at slopes that occur.
     let occurs = f64::from_bits(tree.lower.into_inner());
     Outcome { lower: if exactly { outcome.lower } else { occurs }, ..outcome }
@@ -107,7 +109,7 @@ pub fn progress(name: &str, norm: Norm, outcome: &Outcome, scaled: &dyn Fn(f64) 
 }
 
 impl SlopeTree {
-    fn new(problem: &Problem, norm: Norm, attained: Attained) -> SlopeTree {
+    fn new(problem: &Problem, norm: Norm, attained: Attained, stop: Stop) -> SlopeTree {
         let oriented = problem.oriented(norm);
         let chain = oriented.chain.clone();
         let mut attained = match attained {
@@ -123,24 +125,21 @@ impl SlopeTree {
         let layers = Layers::new(&chain);
         let norm = if norm == Norm::L2 { Norm::L2 } else { Norm::Linf };
         let perturbation = radius_up(&chain, norm);
-        let relaxation = Relaxation::new(
-            layers.weights.clone(),
-            norm,
-            perturbation,
-            problem.options().stop.clone(),
-        );
+        let relaxation = Relaxation::new(layers.weights.clone(), norm, perturbation, stop);
         let lower = AtomicU64::new(0.0f64.to_bits());
         SlopeTree { chain, layers, slopes, norm, relaxation, attained, lower }
     }
 
     /// One node for each row, those with the largest bounds first in the ascent.
-    fn roots(&self, options: &Options) -> Split<Node> {
-        let start = Instant::now();
+    fn roots(&self, stop: &Stop) -> Split<Node> {
         let rows = if self.norm == Norm::L2 { 1 } else { self.layers.outputs() };
         let neurons = self.slopes.iter().map(Vec::len).sum();
         let found = (0..rows)
             .into_par_iter()
             .map(|row| {
+                if stop.is_set() {
+                    return 0.0;
+                }
                 let (_, slopes) = ascend(&self.layers, &self.slopes, row, self.norm);
                 let points: Vec<Vec<Interval>> =
                     slopes.iter().map(|layer| layer.iter().map(|&x| (x, x)).collect()).collect();
@@ -149,13 +148,9 @@ impl SlopeTree {
             })
             .reduce(|| 0.0, f64::max);
         // Rows that the time does not suffice for keep their K5.
-        let late = || {
-            options.stop.is_set()
-                || options.time_limit.is_some_and(|limit| start.elapsed() >= limit)
-        };
         let bounded = side_by_side(&(0..rows).collect::<Vec<_>>(), |&row| {
             let mut split = Split { found, ..Split::default() };
-            let known = if late() { f64::INFINITY } else { found };
+            let known = if stop.is_set() { f64::INFINITY } else { found };
             self.consider(row, vec![End::Either; neurons], None, found, known, &mut split);
             split
         });
@@ -264,7 +259,7 @@ mod tests {
         let problem = relu_problem([arr2(&[[2.0]]), arr2(&[[3.0]])]);
         let slope = 6.0 * power_of_two(-problem.chain().exponent());
         for norm in Norm::ALL {
-            let tree = SlopeTree::new(&problem, norm, Attained::Exactly);
+            let tree = SlopeTree::new(&problem, norm, Attained::Exactly, Stop::default());
             let split = |end: End| {
                 let mut split = Split::default();
                 tree.consider(0, vec![end], None, 0.0, f64::INFINITY, &mut split);

@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(ranges([2..5, 5..7, 0..2].into_iter(), 9), [0..2, 2..5, 5..7, 7..9]);
         assert_eq!(ranges([0..4, 0..4].into_iter(), 4), std::slice::from_ref(&(0..4)));
         assert_eq!(ranges([].into_iter(), 3), std::slice::from_ref(&(0..3)));
-        assert_eq!(ranges([].into_iter(), 0), []);
+        assert!(ranges([].into_iter(), 0).is_empty());
     }
 
     /// `[3 I, 4 I]` and its transpose have the norm 5.
