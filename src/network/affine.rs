@@ -1,5 +1,6 @@
 //! Affine maps with enclosures of their biases: selected, stacked, composed, applied.
 
+use super::exact_map::ExactMap;
 use super::layers::AffineMap;
 use super::linear_map::LinearMap;
 use crate::numeric::rounding::{add_up, mul_up, scale_down, scale_up};
@@ -7,7 +8,7 @@ use crate::numeric::{Csr, Grid, Interval, Matrix};
 
 /// The identity.
 pub(super) fn identity(n: usize) -> AffineMap {
-    AffineMap { linear: LinearMap::identity(n), bias: vec![Interval::point(0.0); n] }
+    AffineMap::new(LinearMap::identity(n), vec![Interval::point(0.0); n])
 }
 
 /// The components `start..start + count` of a state of the given width.
@@ -16,10 +17,8 @@ pub(super) fn selection(start: usize, count: usize, width: usize) -> AffineMap {
         return identity(width);
     }
     let rows = Csr::from_rows(count, width, |i, push| push(start + i, 1.0));
-    AffineMap {
-        linear: LinearMap { matrix: Matrix::sparse(rows), radius: None, exponent: 0 },
-        bias: vec![Interval::point(0.0); count],
-    }
+    let linear = LinearMap { matrix: Matrix::sparse(rows), radius: None, exponent: 0 };
+    AffineMap::new(linear, vec![Interval::point(0.0); count])
 }
 
 /// Maps of the same state on top of each other.
@@ -31,6 +30,7 @@ pub(super) fn stacked(maps: &[&AffineMap]) -> AffineMap {
     AffineMap {
         linear: LinearMap::stacked(&linear),
         bias: maps.iter().flat_map(|m| m.bias.iter().copied()).collect(),
+        exact: ExactMap::stacked(maps),
     }
 }
 
@@ -42,7 +42,9 @@ pub(super) fn composed(outer: &AffineMap, inner: &AffineMap) -> AffineMap {
     } else {
         apply(&outer.linear, &outer.bias, &inner.bias)
     };
-    AffineMap { linear, bias: moved }
+    let map = AffineMap::new(linear, moved);
+    let exact = if map.is_exact() { None } else { ExactMap::composed(outer, inner) };
+    AffineMap { exact, ..map }
 }
 
 /// An enclosure of `map x + bias` for a vector `x` of intervals.

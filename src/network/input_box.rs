@@ -2,6 +2,9 @@
 
 use super::lowering::LoweredNetwork;
 use super::ranges::{Propagation, Ranges};
+use std::sync::Arc;
+
+use super::exact_map::ExactMap;
 use super::{Chain, Stage};
 use crate::numeric::rounding::sub_down;
 use crate::numeric::{Interval, Matrix};
@@ -190,6 +193,7 @@ impl LoweredNetwork {
         // all the same.
         let ranges = Propagation::new(self).ranges(input, &limits).unwrap_or(limits);
         let (mut maps, mut biases) = (self.chain.maps().to_vec(), self.biases.clone());
+        let mut exact = self.exact.clone();
         if (0..input.dimension()).any(|j| input.is_constant(j)) {
             let fixed = |(j, side): (usize, &Interval)| {
                 if input.is_constant(j) { *side } else { Interval::ZERO }
@@ -200,12 +204,16 @@ impl LoweredNetwork {
                 let keep = |j: usize, x: f64| if input.is_constant(j) { 0.0 } else { x };
                 m.transposed().map(keep).transposed()
             };
+            let constant = |j: usize| input.is_constant(j).then(|| input.sides()[j].lo);
+            let whole = ExactMap::of(&self.affine_map(0));
+            exact[0] = whole.and_then(|map| map.with_constants(constant)).map(Arc::new);
             let first = &mut maps[0];
             (first.matrix, first.radius) = (free(&first.matrix), first.radius.as_ref().map(free));
         }
         LoweredNetwork {
             chain: Chain::new(maps, ranges.slopes(self)),
             biases,
+            exact,
             stages: self.stages.clone(),
             input: Some(input.clone()),
             moved: None,

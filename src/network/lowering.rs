@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::affine::{apply, composed, identity, selection, stacked};
+use super::exact_map::ExactMap;
 use super::layers::{AffineMap, Lowered};
 use super::linear_map::LinearMap;
 use super::moved::Moved;
@@ -24,6 +25,8 @@ pub struct LoweredNetwork {
     pub chain: Chain,
     /// Enclosures of the biases, one vector for each map.
     pub biases: Vec<Vec<Interval>>,
+    /// For each map and its biases the exact ones, where those above are rounded and these are known.
+    pub exact: Vec<Option<Arc<ExactMap>>>,
     /// The nonlinear functions, one for each of the chain's slopes.
     pub stages: Vec<Stage>,
     /// The inputs that are considered; `None` for all. The slopes of the chain hold for these.
@@ -33,6 +36,15 @@ pub struct LoweredNetwork {
 }
 
 impl LoweredNetwork {
+    /// The map `W_r` on values, with its biases.
+    pub fn affine_map(&self, r: usize) -> AffineMap {
+        AffineMap {
+            linear: self.value_map(r).clone(),
+            bias: self.biases[r].clone(),
+            exact: self.exact[r].clone(),
+        }
+    }
+
     /// An enclosure of `W_r x + b_r` for a vector `x` of intervals.
     pub fn affine(&self, r: usize, x: &[Interval]) -> Vec<Interval> {
         apply(self.value_map(r), &self.biases[r], x)
@@ -213,7 +225,7 @@ impl<'a> Lowering<'a> {
 
     fn run(self) -> LoweredNetwork {
         let mut expressions = self.inputs();
-        let (mut maps, mut biases) = (Vec::new(), Vec::new());
+        let (mut maps, mut biases, mut exact) = (Vec::new(), Vec::new(), Vec::new());
         let (mut slopes, mut stages) = (Vec::new(), Vec::new());
         for depth in 0.. {
             self.affine_values(depth, &mut expressions);
@@ -226,13 +238,14 @@ impl<'a> Lowering<'a> {
             let map = stacked(&parts);
             maps.push(map.linear);
             biases.push(map.bias);
+            exact.push(map.exact);
             let Some(stage) = stage else { break };
             expressions = self.entered(&stage);
             slopes.push(stage.function.slopes());
             stages.push(stage.function);
         }
         let chain = Chain::new(maps, slopes);
-        LoweredNetwork { chain, biases, stages, input: None, moved: None }
+        LoweredNetwork { chain, biases, exact, stages, input: None, moved: None }
     }
 
     /// The values before the first map: the input is the state.

@@ -8,6 +8,7 @@ pub mod activation;
 mod affine;
 pub mod attained;
 pub mod chain;
+pub mod exact_map;
 pub mod fingerprint;
 pub mod input_box;
 pub mod layers;

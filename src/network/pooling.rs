@@ -36,13 +36,12 @@ impl LoweredNetwork {
 
     /// The same, where all inputs may move.
     fn written_out(self) -> LoweredNetwork {
-        let (mut maps, mut biases) = (Vec::new(), Vec::new());
+        let (mut maps, mut biases, mut exact) = (Vec::new(), Vec::new(), Vec::new());
         let mut stages: Vec<Stage> = Vec::new();
         // What the next map has to be applied to.
         let mut pending: Option<AffineMap> = None;
         for r in 0..=self.chain.depth() {
-            let own =
-                AffineMap { linear: self.chain.maps()[r].clone(), bias: self.biases[r].clone() };
+            let own = self.affine_map(r);
             let mut map = match pending.take() {
                 Some(inner) => composed(&own, &inner),
                 None => own,
@@ -53,6 +52,7 @@ impl LoweredNetwork {
                     pending = Some(self.write_out(windows, nonnegative, map, |map, stage| {
                         maps.push(map.linear);
                         biases.push(map.bias);
+                        exact.push(map.exact);
                         stages.push(stage);
                     }));
                     continue;
@@ -63,11 +63,13 @@ impl LoweredNetwork {
             map.bias.shrink_to_fit();
             maps.push(map.linear);
             biases.push(map.bias);
+            exact.push(map.exact);
         }
         let slopes = stages.iter().map(Stage::slopes).collect();
         LoweredNetwork {
             chain: Chain::new(maps, slopes),
             biases,
+            exact,
             stages,
             input: self.input.clone(),
             moved: None,
@@ -144,11 +146,11 @@ fn sums(mut rows: Vec<Vec<(usize, f64)>>, columns: usize) -> AffineMap {
     let csr = Csr::from_rows(rows.len(), columns, |i, push| {
         rows[i].iter().for_each(|&(j, x)| push(j, x))
     });
-    AffineMap { linear: LinearMap::new(Matrix::sparse(csr)), bias }
+    AffineMap::new(LinearMap::new(Matrix::sparse(csr)), bias)
 }
 
 fn identity(n: usize) -> AffineMap {
-    AffineMap { linear: LinearMap::identity(n), bias: vec![Interval::ZERO; n] }
+    AffineMap::new(LinearMap::identity(n), vec![Interval::ZERO; n])
 }
 
 #[cfg(test)]
@@ -186,7 +188,7 @@ mod tests {
         let network = Network::sequential("copies", vec![N, 1], layers).expect("a network");
         let lowered = network.lower().expect("a network");
         let before = Some(&lowered.stages[0]);
-        let map = |linear: LinearMap| AffineMap { linear, bias: lowered.biases[1].clone() };
+        let map = |linear: LinearMap| AffineMap::new(linear, lowered.biases[1].clone());
         let merged = lowered.chain.maps()[1].clone();
         let radius = merged.radius.as_ref().map(|radius| radius.get(0, 1));
         assert!(radius.is_some_and(|r| r > 0.0) && merged.matrix.get(0, 1) == 0.0);

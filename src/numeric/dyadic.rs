@@ -5,6 +5,9 @@ use std::ops::{Add, Mul, Neg};
 use dashu::base::BitTest;
 use dashu::integer::IBig;
 
+use super::Interval;
+use super::rounding::{scale_down, scale_up};
+
 /// The number `mantissa * 2^exponent`; sums and products are exact.
 #[derive(Debug, Clone)]
 pub struct Dyadic {
@@ -43,6 +46,19 @@ impl Dyadic {
     /// The integer `n`.
     pub fn from_integer(n: IBig) -> Dyadic {
         Dyadic { mantissa: n, exponent: 0 }
+    }
+
+    /// The least interval of `f64` around the number, or one that is a little wider at the ends of their range.
+    pub fn enclosure(&self) -> Interval {
+        let extra = self.mantissa.bit_len().saturating_sub(53);
+        // Towards minus infinity, so that the next integer is above.
+        let low = &self.mantissa >> extra;
+        let exact = (low.clone() << extra) == self.mantissa;
+        let high = if exact { low.clone() } else { &low + IBig::ONE };
+        let float = |x: &IBig| x.to_f64().value();
+        let exponent = i32::try_from(self.exponent.saturating_add(extra as isize));
+        let exponent = exponent.unwrap_or(if self.exponent > 0 { i32::MAX } else { i32::MIN });
+        Interval { lo: scale_down(float(&low), exponent), hi: scale_up(float(&high), exponent) }
     }
 
     /// Whether the number is below 0.
@@ -186,6 +202,13 @@ mod tests {
                 if x.exponent >= 0 { m * two.pow(x.exponent) } else { m / two.pow(-x.exponent) }
             };
             let (x, y) = (Dyadic::new(a).expect("finite"), Dyadic::new(b).expect("finite"));
+            let product = &x * &y;
+            let Interval { lo, hi } = product.enclosure();
+            let inside = |end: f64, below: bool| match end.is_finite() {
+                true => (exact(end) <= exact(a) * exact(b)) == below || exact(end) == exact(a) * exact(b),
+                false => (end < 0.0) == below,
+            };
+            prop_assert!(inside(lo, true) && inside(hi, false) && (hi <= lo.next_up()), "{lo} {hi}");
             prop_assert!(value(&x * &y) == exact(a) * exact(b));
             prop_assert!(value(x + y) == exact(a) + exact(b));
         }

@@ -17,8 +17,10 @@ use std::sync::Arc;
 use dashu::base::BitTest;
 use dashu::integer::IBig;
 
+use super::polyhedron;
+use crate::network::exact_map::ExactMap;
 use crate::network::ranges::Ranges;
-use crate::network::{InputBox, LinearMap};
+use crate::network::{Activation, InputBox};
 use crate::network::{LoweredNetwork, Stage};
 use crate::numeric::Interval;
 use crate::numeric::dyadic::{Dyadic, dependency, length_in_bits, to_floats, to_integers};
@@ -36,7 +38,7 @@ pub struct HalfSpace {
 }
 
 impl HalfSpace {
-    fn new(row: &[Dyadic]) -> HalfSpace {
+    pub(super) fn new(row: &[Dyadic]) -> HalfSpace {
         let exact = to_integers(row);
         let mut a = to_floats(&exact);
         let c = a.pop().unwrap_or(0.0);
@@ -59,8 +61,30 @@ impl HalfSpace {
     }
 
     /// Whether the half-space is everything or nothing.
-    fn is_constant(&self) -> bool {
+    pub fn is_constant(&self) -> bool {
         self.exact[..self.exact.len() - 1].iter().all(IBig::is_zero)
+    }
+
+    /// Whether `a . x + c >= 0` at 0.
+    pub fn contains_origin(&self) -> bool {
+        self.exact[self.exact.len() - 1] >= IBig::ZERO
+    }
+
+    /// `a` and `c`, up to a common positive factor.
+    pub(super) fn coefficients(&self) -> &[IBig] {
+        &self.exact
+    }
+
+    /// Whether `a . x + c > 0`, exactly.
+    fn is_inside(&self, x: &[f64]) -> bool {
+        let (a, c) = self.exact.split_at(self.exact.len() - 1);
+        let terms = a
+            .iter()
+            .zip(x)
+            .map(|(a, &x)| Some(&Dyadic::from_integer(a.clone()) * &Dyadic::new(x)?));
+        let start = c.first().map(|c| Dyadic::from_integer(c.clone()));
+        let sum = terms.fold(start, |sum, term| Some(sum? + term?));
+        sum.is_some_and(|sum| !sum.is_negative() && !sum.is_zero())
     }
 
     /// How far inside `x` is, roughly: relative to the largest coefficient.
@@ -74,27 +98,19 @@ impl HalfSpace {
 /// A network whose weights and biases are known exactly, but for its last map.
 #[derive(Debug)]
 pub struct ExactNetwork {
-    /// The maps before the stages by rows, sparse: column and weight.
-    maps: Vec<Vec<Vec<(usize, Dyadic)>>>,
-    biases: Vec<Vec<Dyadic>>,
+    /// The maps before the stages.
+    maps: Vec<Arc<ExactMap>>,
     inputs: usize,
 }
 
 impl ExactNetwork {
-    /// `None` where a weight or bias is only known to rounding (merged layers), or there are too many.
+    /// `None` where a weight or bias is only known to rounding, or there are too many.
     pub fn new(network: &LoweredNetwork) -> Option<ExactNetwork> {
-        let depth = network.stages.len();
         if network.value_maps().map(|m| m.matrix.stored_entries()).sum::<usize>() > LARGEST {
             return None;
         }
-        let bias = |b: &Interval| (b.lo == b.hi).then(|| Dyadic::new(b.lo)).flatten();
-        let biases =
-            |layer: &Vec<Interval>| layer.iter().map(bias).collect::<Option<Vec<Dyadic>>>();
-        Some(ExactNetwork {
-            maps: network.value_maps().map(exact_rows).collect::<Option<_>>()?,
-            biases: network.biases[..depth].iter().map(biases).collect::<Option<_>>()?,
-            inputs: network.inputs(),
-        })
+        let maps = (0..network.stages.len()).map(|r| ExactMap::of(&network.affine_map(r)));
+        Some(ExactNetwork { maps: maps.collect::<Option<_>>()?, inputs: network.inputs() })
     }
 
     /// The half-space of the inputs at which the argument of neuron `k` of stage `r` is at least
@@ -128,22 +144,41 @@ impl ExactNetwork {
         &self,
         network: &LoweredNetwork,
         ranges: &Ranges,
-        (r, k): (usize, usize),
+        neuron: (usize, usize),
         threshold: f64,
         missing: &mut Option<(usize, usize)>,
     ) -> Option<HalfSpace> {
-        let mut constant = self.biases[r][k].clone() + -Dyadic::new(threshold)?;
-        let mut row = spread(&self.maps[r][k], self.width(r));
+        Some(HalfSpace::new(&self.argument(network, ranges, neuron, threshold, missing)?))
+    }
+
+    /// The argument of a neuron less `threshold`, as an affine function of the input: its gradient, then its constant.
+    fn argument(
+        &self,
+        network: &LoweredNetwork,
+        ranges: &Ranges,
+        (r, k): (usize, usize),
+        threshold: f64,
+        missing: &mut Option<(usize, usize)>,
+    ) -> Option<Vec<Dyadic>> {
+        let mut constant = self.maps[r].bias[k].clone() + -Dyadic::new(threshold)?;
+        let mut row = spread(&self.maps[r].rows[k], self.width(r));
         for q in (0..r).rev() {
             let Stage::Componentwise(_) = &network.stages[q] else { return None };
             let activations = network.stages[q].activations()?;
             let mut next = vec![Dyadic::ZERO; self.width(q)];
             for (j, x) in row.iter().enumerate().filter(|(_, x)| !x.is_zero()) {
-                let piece = activations[j].piece(ranges.arguments[q][j]);
-                if piece.is_none() {
-                    *missing = Some((q, j));
-                }
-                let (slope, intercept) = piece?;
+                let Some((slope, intercept)) = activations[j].piece(ranges.arguments[q][j]) else {
+                    // On no piece in particular, but it may be constant: a neuron without weights, say.
+                    let mut within = None;
+                    let argument = self.argument(network, ranges, (q, j), 0.0, &mut within);
+                    let value = argument.and_then(|a| constant_value(activations[j], &a));
+                    let Some(value) = value else {
+                        *missing = within.or(Some((q, j)));
+                        return None;
+                    };
+                    constant = constant + x * &value;
+                    continue;
+                };
                 if intercept.lo != intercept.hi {
                     return None;
                 }
@@ -152,8 +187,8 @@ impl ExactNetwork {
                 if x.is_zero() {
                     continue;
                 }
-                constant = constant + &x * &self.biases[q][j];
-                for (i, w) in &self.maps[q][j] {
+                constant = constant + &x * &self.maps[q].bias[j];
+                for (i, w) in &self.maps[q].rows[j] {
                     let sum = std::mem::replace(&mut next[*i], Dyadic::ZERO);
                     next[*i] = sum + &x * w;
                 }
@@ -161,26 +196,29 @@ impl ExactNetwork {
             row = next;
         }
         row.push(constant);
-        Some(HalfSpace::new(&row))
+        Some(row)
     }
 
     /// The number of columns of map `r`.
     fn width(&self, r: usize) -> usize {
-        r.checked_sub(1).map_or(self.inputs, |q| self.maps[q].len())
+        r.checked_sub(1).map_or(self.inputs, |q| self.maps[q].rows.len())
     }
 }
 
-fn exact_rows(map: &LinearMap) -> Option<Vec<Vec<(usize, Dyadic)>>> {
-    if map.radius.is_some() {
+/// The value of an activation whose argument, an affine function, is a constant; `None` where it is none, or the value is
+/// only known to rounding.
+fn constant_value(activation: &Activation, argument: &[Dyadic]) -> Option<Dyadic> {
+    let (constant, gradient) = argument.split_last()?;
+    if gradient.iter().any(|x| !x.is_zero()) {
         return None;
     }
-    let dense = map.matrix.to_dense();
-    let entry =
-        |(j, &x): (usize, &f64)| Dyadic::new(x).map(|x| (j, x.shifted(map.exponent as isize)));
-    let nonzero = |row: ndarray::ArrayView1<'_, f64>| {
-        row.iter().enumerate().filter(|(_, x)| **x != 0.0).map(entry).collect::<Option<Vec<_>>>()
-    };
-    dense.outer_iter().map(nonzero).collect()
+    let exact = |x: Interval| (x.lo == x.hi).then(|| Dyadic::new(x.lo)).flatten();
+    let near = constant.enclosure();
+    if near.lo == near.hi && activation.is_piecewise_linear() {
+        return exact(activation.value(near));
+    }
+    let (slope, intercept) = activation.piece(near)?;
+    Some(&Dyadic::new(slope)? * constant + exact(intercept)?)
 }
 
 fn spread(row: &[(usize, Dyadic)], width: usize) -> Vec<Dyadic> {
@@ -229,11 +267,35 @@ pub fn interior(
             None => proves_empty(&cut, y),
             Some(input) => proves_empty_in(input, &cut, y) || with_faces(input, &cut, y),
         };
-        if proved {
+        if proved
+            || polyhedron::has_interior(&cut, input.map(InputBox::sides), dimension) == Some(false)
+        {
             return Interior::Empty;
         }
     }
     if found.depth > 0.0 { Interior::Point(found.point) } else { Interior::Unknown }
+}
+
+/// Whether a polyhedron, the intersection of half-spaces and a box, is proved to have inner points; `hint` may be one.
+/// A point of the box that is inside all half-spaces has inner points of the box near it.
+pub fn has_interior(
+    half_spaces: &[Arc<HalfSpace>],
+    input: Option<&InputBox>,
+    dimension: usize,
+    hint: Option<&[f64]>,
+) -> bool {
+    let cut: Vec<&HalfSpace> =
+        half_spaces.iter().map(|h| h.as_ref()).filter(|h| !h.is_constant()).collect();
+    let is_point =
+        |x: &[f64]| input.is_none_or(|b| b.contains(x)) && cut.iter().all(|h| h.is_inside(x));
+    cut.is_empty()
+        || hint.is_some_and(is_point)
+        || match input.map(InputBox::points) {
+            // What was rounded outwards does not count.
+            Some(None) => false,
+            Some(points) => polyhedron::has_interior(&cut, points, dimension) == Some(true),
+            None => polyhedron::has_interior(&cut, None, dimension) == Some(true),
+        }
 }
 
 /// Inputs up to which multipliers of the faces of a box are looked for as well.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, Axis};
 
 use super::expansion::{Expansion, Interval, Layers};
-use super::halfspace::{ExactNetwork, HalfSpace, Interior, interior};
+use super::halfspace::{ExactNetwork, HalfSpace, Interior, has_interior, interior};
 use super::relaxation::Relaxation;
 use super::slopes::progress;
 use super::{Outcome, Split, Tree, best_first, enough};
@@ -175,7 +175,11 @@ impl<'a> Regions<'a> {
         let Some(cut) = self.cut(&node, &expansion) else {
             // The Jacobian is the same on the whole part, or no cut is left that could change anything.
             bound = if expansion.most_influential().is_none() {
-                bound.min(norm_of(&self.rows_of(&node.rows), &slopes, self.row_norm).1)
+                let (down, up) = norm_of(&self.rows_of(&node.rows), &slopes, self.row_norm);
+                if down > known && self.has_interior(&node) {
+                    split.found = split.found.max(down);
+                }
+                bound.min(up)
             } else {
                 bound.min(self.relaxed(&mut node, &slopes, known, split))
             };
@@ -214,6 +218,14 @@ impl<'a> Regions<'a> {
         }
         let hint = node.point.as_deref();
         interior(&node.half_spaces, node.input.as_ref(), self.network.inputs(), hint)
+    }
+
+    /// Whether a part is proved to have inner points: then its slopes occur.
+    fn has_interior(&self, node: &Node) -> bool {
+        let (half_spaces, dimension) = (&node.half_spaces, self.network.inputs());
+        // Where a kink was cut at without a half-space, what is left may be nothing.
+        node.half_spaces.len() == node.kinks
+            && has_interior(half_spaces, node.input.as_ref(), dimension, node.point.as_deref())
     }
 
     fn rows_of(&self, rows: &[usize]) -> Chain {
@@ -370,11 +382,17 @@ impl Tree for Regions<'_> {
                     exact.above(self.network, &node.ranges, (stage, neuron), threshold)
                 });
                 let opposite = half_space.as_ref().map(HalfSpace::opposite);
+                // A neuron whose argument is a constant is on one side of the kink, or at it, where either slope will do.
+                let constant = half_space.as_ref().filter(|h| h.is_constant());
+                let decided = constant.map(|h| usize::from(!h.contains_origin()));
                 let sides = [
                     (Range::new(threshold, f64::INFINITY), half_space),
                     (Range::new(f64::NEG_INFINITY, threshold), opposite),
                 ];
-                for (side, half_space) in sides {
+                for (number, (side, half_space)) in sides.into_iter().enumerate() {
+                    if decided.is_some_and(|decided| decided != number) {
+                        continue;
+                    }
                     let mut ranges = Ranges::clone(&node.ranges);
                     let range = &mut ranges.arguments[stage][neuron];
                     let Some(half) = range.intersect(side) else { continue };

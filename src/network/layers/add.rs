@@ -77,6 +77,7 @@ impl Layer for Add {
         Ok(Lowered::Affine(AffineMap {
             linear: LinearMap::new(Matrix::sparse(sums)),
             bias: vec![Interval::ZERO; n],
+            exact: None,
         }))
     }
 

@@ -269,6 +269,7 @@ impl Layer for Conv {
         Ok(Lowered::Affine(AffineMap {
             linear: LinearMap::new(linear),
             bias: (0..out * rows * columns).map(each).collect(),
+            exact: None,
         }))
     }
 

@@ -169,6 +169,7 @@ impl Layer for ConvTranspose {
         Ok(Lowered::Affine(AffineMap {
             linear: LinearMap::new(transposed.transposed()),
             bias: (0..out * rows * columns).map(each).collect(),
+            exact: None,
         }))
     }
 

@@ -102,6 +102,7 @@ fn lowered(layer: Dense) -> Lowered {
     Lowered::Affine(AffineMap {
         linear: LinearMap::new(Matrix::shared(layer.weight)),
         bias: layer.bias.iter().map(|&b| Interval::point(b)).collect(),
+        exact: None,
     })
 }
 

@@ -300,6 +300,7 @@ impl Layer for Gather {
         Ok(Lowered::Affine(AffineMap {
             linear: LinearMap { matrix: Matrix::sparse(rows), radius: None, exponent: 0 },
             bias: vec![Interval::ZERO; indices.len()],
+            exact: None,
         }))
     }
 

@@ -20,6 +20,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
+use super::exact_map::ExactMap;
 use super::linear_map::LinearMap;
 use super::pull_back::MapGradient;
 use super::slopes::Windows;
@@ -107,6 +108,15 @@ pub struct AffineMap {
     pub linear: LinearMap,
     /// Enclosures of the components of the bias.
     pub bias: Vec<Interval>,
+    /// The exact map, where the numbers above are rounded and it is known.
+    pub exact: Option<Arc<ExactMap>>,
+}
+
+impl AffineMap {
+    /// The map with these numbers.
+    pub fn new(linear: LinearMap, bias: Vec<Interval>) -> AffineMap {
+        AffineMap { linear, bias, exact: None }
+    }
 }
 
 /// One line of the table of layer types.

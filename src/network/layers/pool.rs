@@ -219,6 +219,7 @@ fn averages(inputs: usize, windows: &[(Vec<usize>, usize)]) -> AffineMap {
     AffineMap {
         linear: LinearMap::with_radius(Matrix::sparse(matrix(&weight)), radius),
         bias: vec![Interval::ZERO; windows.len()],
+        exact: None,
     }
 }
 

@@ -144,6 +144,7 @@ pub(super) fn diagonal(factors: Vec<Interval>, bias: Vec<Interval>) -> Result<Lo
     Ok(Lowered::Affine(AffineMap {
         linear: LinearMap::with_radius(Matrix::sparse(centre), radius),
         bias,
+        exact: None,
     }))
 }
 
