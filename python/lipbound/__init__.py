@@ -39,8 +39,9 @@ def compute(
         `bounds=["k5", "k_sdp"]` is `--bounds k5,k_sdp`, `timings=True` is `--timings`; None and False
         leave an option out. `center`, a matrix for `box`, and a dict for `arch` are handed over in files.
 
-    Arrays do not say what is between the layers: the program takes ReLU, and says so in the report's
-    `notes`, unless `activation` names another function or `arch` gives the architecture.
+    Arrays do not say what is between the layers: `activation` says that they are a plain chain with that
+    function between them, `arch` gives another architecture. Without either the program takes ReLU, and says
+    what it assumed under `assumed` in each entry of the report.
 
     The result has one entry for each norm under "reports"; docs/json.md describes it. What is not known, or
     not finite, is None. Raises Error where the program refuses the model or an option, and TypeError for
