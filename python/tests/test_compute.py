@@ -338,7 +338,8 @@ class Program(InFolder):
         for arguments, status in (
             (["--version"], 0),
             (["compute", "missing.npz"], 2),
-            (["check", MLP, "--norm", "l1", "--max", "1", "--bounds", "k5"], 1),
+            (["check", MLP, "--norm", "l1", "--max", "1", "--bounds", "k5"], 2),
+            (["check", MLP, "--activation", "relu", "--norm", "l1", "--max", "1", "--bounds", "k5"], 1),
         ):
             direct = command("lipbound", *arguments)
             module = command(sys.executable, "-m", "lipbound", *arguments)
