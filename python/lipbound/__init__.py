@@ -30,8 +30,9 @@ def compute(
 ) -> dict[str, Any]:
     """The bounds of the Lipschitz constant of a model, as the JSON report of `lipbound compute`.
 
-    model: a file of any format that the program reads; or arrays by name, in the order of the layers, as in
-        PyTorch's `model.state_dict()`; or a sequence of arrays, in which a matrix begins a layer and a
+    model: a file of any format that the program reads; or arrays by name, as in PyTorch's `model.state_dict()`, in
+        the order of the layers (which must be the only one in which they fit together and numbers in their names
+        ascend); or a sequence of arrays, in which a matrix begins a layer and a
         vector is its bias. An array is anything that numpy takes, or a PyTorch tensor on any device. All
         numbers are taken exactly as they are stored, 16-bit ones too.
     norm: "l1", "l2", "linf", or "all" for a report of each.
