@@ -210,6 +210,10 @@ fn are_in_order(tensors: &mut [(String, ArrayD<f64>)], order: TensorOrder) -> bo
 /// What is assumed of tensors that are taken as a plain chain, where the user has not said that they are one.
 fn assumption(found: &DenseChain) -> String {
     let ways = if found.both_ways { ", each stored as outputs x inputs" } else { "" };
+    let ways = match found.by_position {
+        true => format!("{ways}, each vector the bias of the matrix before it"),
+        false => ways.to_owned(),
+    };
     let layers = some_of(&found.layers);
     let what = match found.layers.len() {
         1 => format!("that {layers} is the whole network, with nothing before or after it{ways}"),
