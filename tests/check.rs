@@ -127,7 +127,7 @@ fn thresholds_come_from_a_file() {
     let unknown = failure(folder.run(&["check", "small.json"]));
     assert_eq!(
         unknown,
-        "error: lipbound.toml: line 4: unknown key maximum (did you mean max?); known are max, max-increase, bounds, model, against\n"
+        "error: lipbound.toml: line 4: unknown key maximum (did you mean max?); known are max, max-increase, bounds, activation, arch, model, against\n"
     );
 }
 

@@ -231,15 +231,16 @@ fn the_work_of_products_is_a_number() {
 fn conversion_keeps_every_bound() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
+    let relu = ["--activation", "relu"];
     let csv = |model: &str| {
-        let table = stdout(&["compute", model, "--format", "csv"]);
+        let table = stdout(&[&["compute", model, "--format", "csv"][..], &relu].concat());
         table
             .lines()
             .map(|line| line.split_once(',').expect("a row").1.to_owned())
             .collect::<Vec<_>>()
     };
     stdout(&["convert", "random-1-3x5x4x1.json", &path("a.npz")]);
-    stdout(&["convert", &path("a.npz"), &path("b.json")]);
+    stdout(&[&["convert", &path("a.npz"), &path("b.json")][..], &relu].concat());
     assert_eq!(csv("random-1-3x5x4x1.json"), csv(&path("a.npz")));
     assert_eq!(csv("random-1-3x5x4x1.json"), csv(&path("b.json")));
     assert!(lipbound(&["convert", "x2-l1.json", &path("model.xyz")]).status.code() == Some(2));

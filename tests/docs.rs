@@ -176,8 +176,9 @@ fn the_thresholds_of_the_page_on_ci_can_be_read() {
     let block = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
     let folder = folder();
     folder.write("lipbound.toml", block.expect("a block"));
-    let baseline = ["compute", "nets/a.npz", "nets/steering.npz", "--format", "json", "-o"];
-    let output = folder.run(&[&baseline[..], &["baseline.json"]].concat());
+    let baseline = ["compute", "nets/a.npz", "nets/steering.npz", "--format", "json"];
+    let rest = ["--activation", "relu", "-o", "baseline.json"];
+    let output = folder.run(&[&baseline[..], &rest].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let output = folder.run(&["check", "--format", "github", "--report", "junit=lipbound.xml"]);
     let found = text(&output.stdout);

@@ -91,7 +91,8 @@ def bound_gradient(params, bound):
     with tempfile.TemporaryDirectory() as folder:
         model, grads = Path(folder, "model.npz"), Path(folder, "grads.npz")
         np.savez(model, **params)
-        command = [LIPBOUND, "gradient", model, "--bound", bound, "--norm", NORM, "-o", grads, "-q"]
+        command = [LIPBOUND, "gradient", model, "--activation", "relu", "--bound", bound, "--norm", NORM]
+        command += ["-o", grads, "-q"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         with np.load(grads) as arrays:
             return dict(arrays)
@@ -128,8 +129,9 @@ def accuracy(params, x, label):
 
 def bounds(path, ids):
     """Certified upper bounds by `lipbound compute`."""
-    command = [LIPBOUND, "compute", path, "--norm", NORM, "--bounds", ids, "--no-lower", "-q"]
-    text = subprocess.run([*command, "--format", "json"], check=True, capture_output=True, text=True)
+    command = [LIPBOUND, "compute", path, "--activation", "relu", "--norm", NORM, "--bounds", ids]
+    command += ["--no-lower", "-q", "--format", "json"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True)
     found = json.loads(text.stdout)["reports"][0]["bounds"]
     return {entry["id"]: entry["upper"] for entry in found}
 

@@ -30,8 +30,9 @@ def compute(
 ) -> dict[str, Any]:
     """The bounds of the Lipschitz constant of a model, as the JSON report of `lipbound compute`.
 
-    model: a file of any format that the program reads; or arrays by name, in the order of the layers, as in
-        PyTorch's `model.state_dict()`; or a sequence of arrays, in which a matrix begins a layer and a
+    model: a file of any format that the program reads; or arrays by name, as in PyTorch's `model.state_dict()`, in
+        the order of the layers (which must be the only one in which they fit together and numbers in their names
+        ascend); or a sequence of arrays, in which a matrix begins a layer and a
         vector is its bias. An array is anything that numpy takes, or a PyTorch tensor on any device. All
         numbers are taken exactly as they are stored, 16-bit ones too.
     norm: "l1", "l2", "linf", or "all" for a report of each.
@@ -39,8 +40,9 @@ def compute(
         `bounds=["k5", "k_sdp"]` is `--bounds k5,k_sdp`, `timings=True` is `--timings`; None and False
         leave an option out. `center`, a matrix for `box`, and a dict for `arch` are handed over in files.
 
-    Arrays do not say what is between the layers: the program takes ReLU, and says so in the report's
-    `notes`, unless `activation` names another function or `arch` gives the architecture.
+    Arrays do not say what is between the layers: `activation` says that they are a plain chain with that
+    function between them, `arch` gives another architecture. Without either the program takes ReLU, and says
+    what it assumed under `assumed` in each entry of the report.
 
     The result has one entry for each norm under "reports"; docs/json.md describes it. What is not known, or
     not finite, is None. Raises Error where the program refuses the model or an option, and TypeError for

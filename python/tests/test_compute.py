@@ -183,10 +183,15 @@ class Arrays(InFolder):
 
     def test_names_mean_what_they_mean_in_files_and_keep_their_order(self):
         # `file` and `allow_pickle` are names that numpy.savez does not take.
-        first, second = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, -1.0], [0.5, 0.25]])
+        first, second = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.25]]), np.array([[1.0, -1.0, 2.0]])
         expected = self.bounds([first, second])
         for a, b in (("z.weight", "a.weight"), ("file.weight", "allow_pickle.weight"), ("net/fc 1/weight", "é.weight")):
             self.assertEqual(self.bounds({a: first, b: second}), expected)
+        # Of square matrices the order says nothing, unless the names have numbers.
+        square = np.eye(2)
+        with self.assertRaisesRegex(lipbound.Error, "fit together in another order"):
+            lipbound.compute({"z.weight": square, "a.weight": square})
+        self.assertEqual(self.bounds({"z1.weight": square, "z2.weight": square}), self.bounds([square, square]))
         self.assertEqual(self.bounds({"0.kernel": first.T, "1.kernel": second.T}), expected)
         self.assertEqual(self.bounds([first.T, second.T], layout="in-out"), expected)
 
@@ -259,7 +264,7 @@ class Files(InFolder):
 
     def test_files_that_options_name_are_written_where_they_say(self):
         lipbound.compute(ABSOLUTE, bounds="k_sdp", certificate=self.folder / "proof.json", plot="bounds.svg")
-        self.assertEqual(json.loads(pathlib.Path("proof.json").read_text())["schema"], "lipbound-certificate/1")
+        self.assertEqual(json.loads(pathlib.Path("proof.json").read_text())["schema"], "lipbound-certificate/2")
         self.assertTrue(pathlib.Path("bounds.svg").read_text().startswith("<"))
 
 
@@ -338,7 +343,8 @@ class Program(InFolder):
         for arguments, status in (
             (["--version"], 0),
             (["compute", "missing.npz"], 2),
-            (["check", MLP, "--norm", "l1", "--max", "1", "--bounds", "k5"], 1),
+            (["check", MLP, "--norm", "l1", "--max", "1", "--bounds", "k5"], 2),
+            (["check", MLP, "--activation", "relu", "--norm", "l1", "--max", "1", "--bounds", "k5"], 1),
         ):
             direct = command("lipbound", *arguments)
             module = command(sys.executable, "-m", "lipbound", *arguments)

@@ -8,7 +8,7 @@ use ndarray::ArrayD;
 use super::error::{ReadError, some_of};
 use super::json::document::Document;
 use super::json::graph::LayerTensors;
-use super::state_dict::{Group, StateDict};
+use super::state_dict::{Group, StateDict, TensorOrder, are_in_series};
 use super::{Layout, ReadOptions, json, source};
 use crate::network::tensor::{TensorError, TensorSource, Tensors, show_shape};
 use crate::network::{Network, Origin};
@@ -29,6 +29,7 @@ pub fn build(dict: StateDict, path: &Path, options: &ReadOptions) -> Result<Netw
         used: vec![Vec::new(); dict.groups.len()],
         claimed: vec![false; dict.groups.len()],
         groups: dict.groups,
+        is_ordered: dict.order == TensorOrder::Given,
         layer: LayerState::default(),
     };
     let mut network = json::read_native(document, &object, &dict.name, &mut tensors)?;
@@ -68,6 +69,8 @@ struct ArchTensors {
     folder: PathBuf,
     layout: Layout,
     groups: Vec<Group>,
+    /// Whether the user gave the order of the groups.
+    is_ordered: bool,
     /// Names in the architecture, whose groups wait for their layer.
     reserved: Vec<String>,
     claimed: Vec<bool>,
@@ -93,21 +96,37 @@ impl ArchTensors {
     }
 
     /// The group of the current layer.
-    fn group(&mut self) -> Option<usize> {
+    fn group(&mut self, what: &str) -> Result<Option<usize>, TensorError> {
         if self.layer.group.is_none() && !self.layer.explicit {
             let name = self.layer.name.as_ref();
             let named = self.groups.iter().position(|g| Some(&g.label) == name);
             let free =
                 |&i: &usize| !self.claimed[i] && !self.reserved.contains(&self.groups[i].label);
-            let index = named.or_else(|| (0..self.groups.len()).find(free))?;
+            let mut rest = (0..self.groups.len()).filter(free);
+            let Some(index) = named.or_else(|| rest.next()) else { return Ok(None) };
+            if named.is_none() && !self.is_ordered {
+                // The order in a file is that in which a program made the layers, or that of their names.
+                let first = &self.groups[index];
+                let fits = |&i: &usize| {
+                    let other = &self.groups[i];
+                    other.has_form_of(first) && !are_in_series(&first.label, &other.label)
+                };
+                if let Some(other) = rest.find(fits) {
+                    let reason = format!(
+                        "the tensors of {} fit this layer, and so do those of {}; give the layer the name of the one that it has",
+                        first.label, self.groups[other].label
+                    );
+                    return Err(TensorError::new(what, reason));
+                }
+            }
             self.claimed[index] = true;
             self.layer.group = Some(index);
         }
-        self.layer.group
+        Ok(self.layer.group)
     }
 
     fn of_group(&mut self, what: &str) -> Result<Option<ArrayD<f64>>, TensorError> {
-        let Some(index) = self.group() else { return Ok(None) };
+        let Some(index) = self.group(what)? else { return Ok(None) };
         let group = &self.groups[index];
         let role = if what == "slopes" { "weight" } else { what };
         let kernel = if role == "weight" { group.get("kernel") } else { None };

@@ -67,7 +67,7 @@ pub fn read_arrays(
     StateDict::new(file, name, tensors, order)?.into_network(options)
 }
 
-/// Reads the array of one file and checks that its entries are finite.
+/// Reads the array of one file, whose entries need not be finite.
 ///
 /// # Errors
 /// What is wrong with the file.
@@ -83,8 +83,6 @@ fn read_stream(stream: &mut Stream<'_>, budget: &mut Budget) -> Result<ArrayD<f6
 
 fn read_one(stream: &mut Stream<'_>, options: &ReadOptions) -> Result<Network, ReadError> {
     let tensor = read_stream(stream, &mut Budget::new(options))?;
-    check_finite("array", &tensor)
-        .map_err(|error| ReadError::at(&stream.file, error.what, error.reason))?;
     let (file, name) = (stream.file.clone(), stream.name.clone());
     let tensors = vec![(name.clone(), tensor)];
     StateDict::new(file, name, tensors, TensorOrder::Given)?.into_network(options)
@@ -340,5 +338,7 @@ pub(super) fn read_reference(folder: Option<&Path>, name: &str) -> Result<ArrayD
         ));
     }
     let input = source::load(&folder.join(name)).map_err(|error| error.to_string())?;
-    read_tensor(&input).map_err(|error| error.to_string())
+    let tensor = read_tensor(&input).map_err(|error| error.to_string())?;
+    check_finite("array", &tensor).map_err(|error| format!("{}: {error}", input.file))?;
+    Ok(tensor)
 }

@@ -112,8 +112,13 @@ fn parse(text: &str) -> Result<Parsed, String> {
     let mut rows = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default();
-        let fields = line.split(|c: char| c == ',' || c == ';' || c.is_whitespace());
-        let row = fields.filter(|field| !field.is_empty()).map(str::parse);
+        let parts: Vec<&str> = line.split([',', ';']).collect();
+        // A separator may end a line.
+        if parts.iter().rev().skip(1).any(|part| part.trim().is_empty()) {
+            return Err(format!("line {}: found nothing before a separator", number + 1));
+        }
+        let fields = parts.iter().flat_map(|part| part.split_whitespace());
+        let row = fields.map(str::parse);
         let row: Result<Vec<Number>, String> = row.collect();
         let row = row.map_err(|reason| format!("line {}: {reason}", number + 1))?;
         if !row.is_empty() {
@@ -158,6 +163,7 @@ mod tests {
         assert_eq!(table("1, 2\n# remark\n3 4.5\n", 2), Ok(two.clone()));
         assert_eq!(table("[[1, 2], [3, 4.5]]", 2), Ok(two));
         assert_eq!(table("[1, 2, 3]", 3).map(|t| t.dim()), Ok((1, 3)));
+        assert_eq!(table("1, 2,\n3; 4.5\n", 2).map(|t| t.dim()), Ok((2, 2)));
         assert_eq!(table("1\n2\n3\n", 1).map(|t| t.dim()), Ok((3, 1)));
     }
 
@@ -177,6 +183,7 @@ mod tests {
     fn what_is_no_table_is_an_error() {
         for (text, said) in [
             ("1 2\n3\n", "row 1 has 1 numbers, row 0 has 2"),
+            ("1,,2\n", "line 1: found nothing before a separator"),
             ("1 x\n", "line 1: found \"x\", expected a finite number"),
             ("1 2 3\n", "expected rows of 2"),
             ("nan 1\n", "line 1: found \"nan\", expected a finite number"),

@@ -121,10 +121,11 @@ fn nested<'a>(
         known.extend(inner.iter().filter(|(k, _)| *k == key).copied());
     }
     let beside = outer.iter().any(|(_, value)| matches!(heap.get(*value), Object::Tensor(_)));
-    let chosen = known.first().copied().or_else(|| match inner.as_slice() {
+    let alone = match inner.as_slice() {
         [only] if !beside => Some(*only),
         _ => None,
-    });
+    };
+    let chosen = known.first().copied().or(alone);
     let Some((key, value)) = chosen else { return Ok(None) };
     if let Some((other, _)) = known.iter().find(|(_, other)| *other != value) {
         return Err(format!(

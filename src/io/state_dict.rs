@@ -78,7 +78,21 @@ impl Entry {
     }
 }
 
+/// Whether two labels differ in their numbers only, and the first has the smaller one.
+pub(super) fn are_in_series(first: &str, second: &str) -> bool {
+    order::is_ascending(&[first, second])
+}
+
 impl Group {
+    /// Whether there are tensors for the same roles, of the same shapes.
+    pub fn has_form_of(&self, other: &Group) -> bool {
+        let has = |entry: &Entry| {
+            let twin = self.get(entry.role);
+            twin.is_some_and(|twin| twin.tensor.shape() == entry.tensor.shape())
+        };
+        self.entries.len() == other.entries.len() && other.entries.iter().all(has)
+    }
+
     /// The tensor of that role.
     pub fn get(&self, role: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.role == role)
@@ -196,6 +210,10 @@ fn are_in_order(tensors: &mut [(String, ArrayD<f64>)], order: TensorOrder) -> bo
 /// What is assumed of tensors that are taken as a plain chain, where the user has not said that they are one.
 fn assumption(found: &DenseChain) -> String {
     let ways = if found.both_ways { ", each stored as outputs x inputs" } else { "" };
+    let ways = match found.by_position {
+        true => format!("{ways}, each vector the bias of the matrix before it"),
+        false => ways.to_owned(),
+    };
     let layers = some_of(&found.layers);
     let what = match found.layers.len() {
         1 => format!("that {layers} is the whole network, with nothing before or after it{ways}"),

@@ -55,6 +55,27 @@ fn layers_take_tensors_by_name_or_in_order() {
     assert_eq!(found[1]["weight"].to_string(), "[[2.0,2.0,2.0]]");
 }
 
+/// The order in a file is that in which a program made the layers; where it decides, the layers need names.
+#[test]
+fn layers_without_names_take_what_fits_in_one_way_only() {
+    let square = |x: f64| array(&[2, 2], &[x; 4]);
+    let plain = r#"{"input_shape": [2], "layers": [{"type": "dense"}, {"type": "dense"}]}"#;
+    let first = |files: &[(&str, Vec<u8>)]| {
+        read(plain, files, Layout::OutIn).map(|layers| layers[0]["weight"].to_string())
+    };
+    let error = first(&[("b.weight.npy", square(1.0)), ("a.weight.npy", square(2.0))]);
+    let message = error.expect_err("b or a");
+    assert!(message.contains("the tensors of b fit this layer, and so do those of a"), "{message}");
+    let numbered = first(&[("f1.weight.npy", square(1.0)), ("f2.weight.npy", square(2.0))]);
+    assert_eq!(numbered.as_deref(), Ok("[[1.0,1.0],[1.0,1.0]]"));
+    let against = first(&[("f2.weight.npy", square(1.0)), ("f1.weight.npy", square(2.0))]);
+    assert!(against.is_err());
+    let named = plain.replacen("\"dense\"", "\"dense\", \"name\": \"a\"", 1);
+    let files = [("b.weight.npy", square(1.0)), ("a.weight.npy", square(2.0))];
+    let layers = read(&named, &files, Layout::OutIn).expect("a, then b");
+    assert_eq!(layers[0]["weight"].to_string(), "[[2.0,2.0],[2.0,2.0]]");
+}
+
 #[test]
 fn wrong_architectures() {
     let cases = [

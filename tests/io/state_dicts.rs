@@ -44,6 +44,10 @@ fn what_is_assumed_is_said_until_the_user_says_it() {
     assert_eq!(one.assumed, [format!("{text}, each stored as outputs x inputs{why}")]);
     let one = read(&[("W0", &[3, 2]), ("b0", &[3])], &ReadOptions::default()).expect("a layer");
     assert_eq!(one.assumed, [format!("{text}{why}")]);
+    let plain = [("arr_0", &[3, 2][..]), ("arr_1", &[3])];
+    let one = read(&plain, &ReadOptions::default()).expect("a layer");
+    let biases = ", each vector the bias of the matrix before it";
+    assert_eq!(one.assumed, [format!("{}{biases}{why}", text.replace("W0", "arr_0"))]);
     // An architecture file says everything.
     let folder = Folder::new();
     folder.write("m.npz", archive(chain));

@@ -110,7 +110,7 @@ fn tensor(heap: &Heap, name: &str, arguments: &[Ref]) -> Result<Object, String> 
     }
     let negative = metadata.map_or(Ok(false), |metadata| is_negative(heap, name, metadata))?;
     let storage = *storage;
-    Ok(Object::Tensor(Tensor { storage, offset, shape, strides, dtype, negative }))
+    Ok(Object::Tensor(Box::new(Tensor { storage, offset, shape, strides, dtype, negative })))
 }
 
 /// Whether the last argument of a tensor says that its numbers are to be negated. PyTorch does not carry out
@@ -172,5 +172,5 @@ pub(super) fn storage(heap: &Heap, id: Ref) -> Result<Object, String> {
         return Err(format!("the storage {key} has no numbers (its device is \"meta\")"));
     }
     let (kind, key) = (kind.to_owned(), key.to_owned());
-    Ok(Object::Storage(Storage { kind, key, length }))
+    Ok(Object::Storage(Box::new(Storage { kind, key, length })))
 }

@@ -24,9 +24,9 @@ pub(super) enum Object {
     /// A name that would be imported, as `module.name`.
     Global(String),
     /// The numbers that tensors share.
-    Storage(Storage),
-    /// A tensor in a storage.
-    Tensor(Tensor),
+    Storage(Box<Storage>),
+    /// A tensor in a storage. On the heap, as most objects are small.
+    Tensor(Box<Tensor>),
     /// An object of a class that is not understood.
     Foreign(String),
     /// The start of a list of arguments.
@@ -74,6 +74,7 @@ impl Heap {
         let mut storages = HashMap::new();
         for object in &self.0 {
             let Object::Storage(storage) = object else { continue };
+            let storage: &Storage = storage;
             let known = *storages.entry(storage.key.as_str()).or_insert(storage);
             if known != storage {
                 return Err(format!(

@@ -2,7 +2,7 @@
 //! functions that rebuild tensors are understood, everything else becomes [`Object::Foreign`].
 
 use super::calls::{self, Called};
-use super::heap::{Heap, Object, Ref};
+use super::heap::{Heap, Object, Ref, Storage, Tensor};
 
 /// The latest version of the format of pickles.
 const PROTOCOL: u8 = 5;
@@ -290,7 +290,7 @@ impl<'a> Machine<'a> {
         };
         if name.starts_with("torch._utils._rebuild_tensor") {
             let axes: usize = arguments.iter().map(|&i| self.heap.length(i)).sum();
-            self.charge(axes.saturating_mul(size_of::<usize>()))?;
+            self.charge(size_of::<Tensor>() + axes.saturating_mul(size_of::<usize>()))?;
         }
         match calls::call(&self.heap, &name, &arguments)? {
             Called::Argument(result) => self.stack.push(result),
@@ -332,7 +332,7 @@ impl<'a> Machine<'a> {
         let id = self.pop()?;
         let object = calls::storage(&self.heap, id)?;
         if let Object::Storage(storage) = &object {
-            let copied = storage.kind.len() + storage.key.len();
+            let copied = size_of::<Storage>() + storage.kind.len() + storage.key.len();
             self.charge(copied)?;
         }
         self.push(object);

@@ -27,6 +27,8 @@ pub(super) struct DenseChain {
     pub layers: Vec<String>,
     /// Whether the transposed matrices would chain, too, so that only the reader says how they are stored.
     pub both_ways: bool,
+    /// Whether vectors are biases because of their places, not of their names.
+    pub by_position: bool,
 }
 
 impl StateDict {
@@ -67,6 +69,11 @@ impl StateDict {
             TensorOrder::Names => notes.extend(self.find_order(&mut weights)?),
         }
         let both_ways = layout == Layout::OutIn && !has_kernels && self.chains_both_ways(&weights);
+        // Without names that say it, a layer is called after its weight.
+        let is_unnamed = |(group, weight): (&Group, &Weight)| {
+            group.label == weight.name && group.get("bias").is_some()
+        };
+        let by_position = self.groups.iter().zip(&weights).any(is_unnamed);
         let input_shape = weights.first().map(|w| vec![w.matrix.ncols()]).unwrap_or_default();
         let mut nodes: Vec<Node> = Vec::with_capacity(2 * weights.len());
         let mut layers = Vec::with_capacity(weights.len());
@@ -87,7 +94,7 @@ impl StateDict {
         }
         let network = Network { name: self.name, input_shape, nodes, assumed: Vec::new(), notes };
         network.shapes().map_err(|error| layer_error(&self.file, error))?;
-        Ok(DenseChain { network, layers, both_ways })
+        Ok(DenseChain { network, layers, both_ways, by_position })
     }
 
     /// The weight of a dense layer, which is moved out of the group: it may be large.

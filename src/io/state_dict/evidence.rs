@@ -5,10 +5,11 @@ use super::Group;
 
 /// Words, as parts of a name, and what they show.
 #[rustfmt::skip] // one line for each kind of network
-const KINDS: [(&str, &[&str]); 6] = [
+const KINDS: [(&str, &[&str]); 7] = [
     ("a block, which often has a connection around it", &["block", "blocks", "res", "resnet", "resblock", "residual", "residuals", "shortcut", "skip", "downsample", "bypass", "highway"]),
     ("a normalisation", &["norm", "norms", "bn", "batchnorm", "layernorm", "groupnorm", "instancenorm", "rmsnorm"]),
     ("attention", &["attn", "attention", "mha", "multihead", "qkv", "query", "key", "q", "k"]),
+    ("a convolution or a layer of a graph", &["conv", "convs", "gcn", "gnn", "gat", "graph"]),
     ("a recurrent layer", &["rnn", "lstm", "gru", "recurrent", "ih", "hh"]),
     ("an embedding", &["embedding", "embeddings", "embed", "emb", "wte", "wpe", "token", "tokens", "vocab", "positional", "codebook"]),
     ("an implicit layer", &["mon", "mondeq", "deq", "implicit", "equilibrium", "ode", "odefunc", "u", "wx", "wz"]),
@@ -122,7 +123,8 @@ mod tests {
             "fc1 downsample.0 fc2",
             "fc1 skip fc2",
             "fc1 shortcut",
-            "conv residual",
+            "fc residual",
+            "conv1.lin conv2.lin",
             "ResBlock_0/Dense_0 head",
             "fc1 layer_norm",
             "fc1 bn1",

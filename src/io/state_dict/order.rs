@@ -43,8 +43,11 @@ fn predecessors(labels: &[&str]) -> Vec<Option<usize>> {
     before
 }
 
+/// A label without its numbers; that of `dense`, which Keras puts before `dense_1`, is the same.
 fn skeleton(label: &str) -> String {
-    label.chars().filter(|c| !c.is_ascii_digit()).collect()
+    let mut text: String = label.chars().filter(|c| !c.is_ascii_digit()).collect();
+    text.truncate(text.trim_end_matches(['_', '.', '/', '-']).len());
+    text
 }
 
 fn found(shapes: &[(usize, usize)], before: &[Option<usize>]) -> Option<Vec<usize>> {
@@ -122,6 +125,7 @@ mod tests {
     fn numbers_give_an_order() {
         assert!(is_numbered(&["net.0", "net.2", "net.10"]));
         assert!(!is_numbered(&["fc1", "out"]));
+        assert!(is_ascending(&["dense", "dense_1", "dense_2", "dense_10"]));
         assert!(is_ascending(&["net.0", "net.2", "net.10"]));
         assert!(!is_ascending(&["fc2", "fc1"]) && !is_ascending(&["a", "b"]));
     }
