@@ -1,10 +1,12 @@
 //! ONNX: agreement with onnxruntime, the operators, and a message for every way in which a file can be
 //! wrong.
 
-#![allow(clippy::expect_used, clippy::print_stdout)] // tests fail by panicking; one prints a table
+#![allow(clippy::expect_used, clippy::print_stdout)] // tests fail by panicking; some print tables
 
 #[path = "onnx/agreement.rs"]
 mod agreement;
+#[path = "onnx/differential.rs"]
+mod differential;
 #[path = "onnx/forward.rs"]
 mod forward;
 #[path = "onnx/malformed.rs"]
