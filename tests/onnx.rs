@@ -5,6 +5,10 @@
 
 #[path = "onnx/agreement.rs"]
 mod agreement;
+#[path = "onnx/batch.rs"]
+mod batch;
+#[path = "onnx/cases.rs"]
+mod cases;
 #[path = "onnx/differential.rs"]
 mod differential;
 #[path = "onnx/forward.rs"]

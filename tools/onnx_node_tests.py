@@ -41,11 +41,13 @@ def main():
             arrays = [inputs[0], outputs[0]]
             if not all(isinstance(a, numpy.ndarray) and a.dtype in REAL and 0 < a.size <= 10**6 for a in arrays):
                 continue
-            if not all(isinstance(a, numpy.ndarray) for a in inputs) or not all(numpy.isfinite(a).all() for a in arrays):
+            if not all(isinstance(a, numpy.ndarray) for a in inputs) or not all(
+                numpy.isfinite(a).all() for a in arrays
+            ):
                 continue
             graph = model.graph
             names = [i.name for i in graph.input]
-            for name, array in zip(names[1:], inputs[1:]):
+            for name, array in zip(names[1:], inputs[1:], strict=False):
                 graph.initializer.append(numpy_helper.from_array(array, name))
             del graph.input[1:]
             del graph.output[1:]
@@ -54,9 +56,14 @@ def main():
             graph.input[0].CopyFrom(helper.make_tensor_value_info(names[0], kind, inputs[0].shape))
             name = test.name + ".onnx"
             onnx.save(model, os.path.join(folder, name))
-            line = {"model": name, "operator": node.op_type, "mixed": False, "precision": 32,
-                    "inputs": [inputs[0].astype(float).ravel().tolist()],
-                    "outputs": [outputs[0].astype(float).ravel().tolist()]}
+            line = {
+                "model": name,
+                "operator": node.op_type,
+                "mixed": False,
+                "precision": 32,
+                "inputs": [inputs[0].astype(float).ravel().tolist()],
+                "outputs": [outputs[0].astype(float).ravel().tolist()],
+            }
             file.write(json.dumps(line) + "\n")
             written += 1
     print(written, "node tests")

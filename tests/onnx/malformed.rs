@@ -6,10 +6,10 @@ use lipbound::io::{Input, ReadOptions, read_input};
 use lipbound::network::Network;
 
 use crate::writer::{
-    attribute, initializer, int, ints, model, node, run, simple, tensor, typed, value,
+    attribute, initializer, int, ints, list, model, node, run, simple, tensor, text, typed, value,
 };
 
-fn read(bytes: &[u8], folder: Option<&Path>) -> Result<Network, String> {
+pub fn read(bytes: &[u8], folder: Option<&Path>) -> Result<Network, String> {
     let input = Input {
         file: "m.onnx".to_owned(),
         name: "m".to_owned(),
@@ -44,6 +44,12 @@ fn product(weight: &[u8]) -> Vec<u8> {
     simple(&[1, 2], &[node("MatMul", &["x", "w"], &["y"], &[]), initializer(weight)])
 }
 
+/// x at the indices of a stored tensor.
+fn with_indices(indices: &[u8]) -> Vec<u8> {
+    let gather = node("Gather", &["x", "c"], &["y"], &[attribute("axis", 1)]);
+    simple(&[1, 2], &[gather, initializer(indices)])
+}
+
 /// An operator applied to x, of shape 1x2.
 fn one(op: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
     simple(&[1, 2], &[node(op, &["x"], &["y"], attributes)])
@@ -70,6 +76,7 @@ fn wrong_bytes() {
         ("graph is a number", [int(1, 8), int(7, 1)].concat()),
         ("name is not UTF-8", model(13, &[run(1, run(3, [0xff]))])),
         ("no graph", int(1, 8)),
+        ("two graphs", [good.clone(), run(7, relu())].concat()),
     ];
     check("wrong_bytes", cases, None);
 }
@@ -81,6 +88,7 @@ fn wrong_graphs() {
     let cases = vec![
         ("no opset", [int(1, 8), run(7, [relu(), x.clone(), y.clone()].concat())].concat()),
         ("opset too old", model(6, &[relu(), x.clone(), y.clone()])),
+        ("opset twice", [model(13, &[relu(), x.clone(), y.clone()]), run(8, int(2, 9))].concat()),
         ("opset too new", model(99, &[relu(), x.clone(), y.clone()])),
         ("no output", model(13, &[relu(), x.clone()])),
         ("two outputs", model(13, &[relu(), x.clone(), y.clone(), value(12, "x", 1, &[])])),
@@ -180,10 +188,52 @@ fn wrong_tensors() {
         ),
         ("offset is no number", external(&[("location", "data.bin"), ("offset", "-4")])),
         ("wrong length", external(&[("location", "data.bin"), ("length", "12")])),
+        ("longer than the shape", external(&[("location", "data.bin"), ("length", "20")])),
+        ("no length, and more behind", external(&[("location", "data.bin")])),
+        ("location twice", external(&[("location", "data.bin"), ("location", "other.bin")])),
+        ("too many bytes", product(&typed("w", &[2, 2], 1, &run(9, [0; 20])))),
+        (
+            "in two places",
+            product(&typed("w", &[2, 2], 1, &[run(9, [0; 16]), run(4, [0; 16])].concat())),
+        ),
+        (
+            "in the place of another type",
+            product(&typed("w", &[1, 2], 1, &[run(4, [0; 8]), run(5, [1, 2])].concat())),
+        ),
+        (
+            "inside and beside",
+            product(&typed(
+                "w",
+                &[2, 2],
+                1,
+                &[
+                    run(9, [0; 16]),
+                    run(13, [run(1, "location"), run(2, "data.bin")].concat()),
+                    int(14, 1),
+                ]
+                .concat(),
+            )),
+        ),
+        (
+            "more than 16 bits",
+            product(&typed("w", &[1, 2], 10, &[int(5, 0), int(5, 1 << 17)].concat())),
+        ),
+        ("more than 8 bits", with_indices(&typed("c", &[1], 2, &int(5, 256)))),
     ];
     check("wrong_tensors", cases, Some(folder.path()));
     let message = read(&external(&[("location", "data.bin")]), None).expect_err("no folder");
     assert!(message.contains("give the model as a file"), "{message}");
+}
+
+/// `x (c + erf(x))` where the number beside erf is only nearly 1.
+fn near_gelu() -> Vec<u8> {
+    let parts = [
+        node("Erf", &["x"], &["e"], &[]),
+        node("Add", &["e", "c"], &["a"], &[]),
+        node("Mul", &["x", "a"], &["y"], &[]),
+        initializer(&tensor("c", &[], &[1.0f32.next_up()])),
+    ];
+    simple(&[1, 2], &parts)
 }
 
 #[test]
@@ -208,11 +258,30 @@ fn what_cannot_be_bounded() {
         ("matrix product", two("MatMul")),
         ("maximum", two("Max")),
         ("unknown operator", one("Relu7", &[])),
+        ("operator of ONNX that is not read", one("Tile", &[])),
+        ("quotient of constants of gelu", near_gelu()),
+        ("padding with minus infinity", {
+            let pad = node("Pad", &["x", "p", "v"], &["z"], &[]);
+            let constants = [ints("p", &[0, 1, 0, 1]), tensor("v", &[], &[f32::NEG_INFINITY])];
+            let constants = constants.map(|c| initializer(&c)).concat();
+            simple(&[1, 2], &[pad, node("Relu", &["z"], &["y"], &[]), constants])
+        }),
+        ("padding with another number", {
+            let pad = node("Pad", &["x", "p", "v"], &["y"], &[]);
+            let constants = [ints("p", &[0, 1, 0, 1]), tensor("v", &[], &[1.0])];
+            simple(&[1, 2], &[pad, constants.map(|c| initializer(&c)).concat()])
+        }),
         ("operator of another domain", simple(&[1, 2], &[domain])),
         ("control flow", one("If", &[])),
         ("cast to integers", one("Cast", &[attribute("to", 7)])),
     ];
     check("unbounded", cases, None);
+}
+
+/// A model of another version of the operators.
+fn old(opset: i64, shape: &[i64], parts: &[Vec<u8>]) -> Vec<u8> {
+    let graph = [parts, &[value(11, "x", 1, shape), value(12, "y", 1, &[])]].concat();
+    model(opset, &graph)
 }
 
 #[test]
@@ -224,11 +293,6 @@ fn wrong_operands_and_attributes() {
         simple(&[1, 2], &[node(op, &["x", "w"], &["y"], &[]), initializer(weight)])
     };
     let kernel = tensor("w", &[1, 1, 2, 2], &[1.0; 4]);
-    let text = |name: &str, s: &str| run(5, [run(1, name), run(4, s), int(20, 3)].concat());
-    let list = |name: &str, values: &[i64]| {
-        let values: Vec<u8> = values.iter().flat_map(|&n| int(8, n)).collect();
-        run(5, [run(1, name), values, int(20, 7)].concat())
-    };
     assert!(read(&image("Conv", &[], &kernel), None).is_ok());
     let cases = vec![
         ("unknown attribute", one("Relu", &[attribute("alpha", 1)])),
@@ -243,6 +307,40 @@ fn wrong_operands_and_attributes() {
         ("reshape to the unknown", with("Reshape", &ints("w", &[-1, -1]))),
         ("shape of real numbers", with("Reshape", &tensor("w", &[1], &[2.0]))),
         ("axis", with("Squeeze", &ints("w", &[5]))),
+        ("surplus operand", with("Relu", &ints("w", &[5]))),
+        ("surplus result", simple(&[1, 2], &[node("Relu", &["x"], &["y", "z"], &[])])),
+        ("operator of a later version", one("Gelu", &[])),
+        ("attribute of an earlier version", one("Clip", &[attribute("min", 0)])),
+        ("attribute of a later version", {
+            let reshape = node("Reshape", &["x", "w"], &["y"], &[attribute("allowzero", 0)]);
+            simple(&[1, 2], &[reshape, initializer(&ints("w", &[2, 1]))])
+        }),
+        ("axis is missing", simple(&[1, 2], &[node("Concat", &["x", "x"], &["y"], &[])])),
+        ("axis twice", {
+            let axes = [list("starts", &[0, 0]), list("ends", &[1, 1]), list("axes", &[1, -1])];
+            old(9, &[1, 2], &[node("Slice", &["x"], &["y"], &axes)])
+        }),
+        ("split unevenly", {
+            old(13, &[1, 3], &[node("Split", &["x"], &["y", "z"], &[attribute("axis", 1)])])
+        }),
+        ("split into another number", {
+            let attributes = [attribute("axis", 1), attribute("num_outputs", 3)];
+            old(18, &[1, 2], &[node("Split", &["x"], &["y", "z"], &attributes)])
+        }),
+        ("further results of training", {
+            let names = ["x", "w", "w", "w", "w"];
+            let results = ["y", "m", "v", "sm", "sv"];
+            let weight = initializer(&tensor("w", &[2], &[1.0, 1.0]));
+            old(9, &[1, 2], &[node("BatchNormalization", &names, &results, &[]), weight])
+        }),
+        ("dropout in training", {
+            let mode = typed("t", &[], 9, &int(5, 1));
+            simple(&[1, 2], &[node("Dropout", &["x", "", "t"], &["y"], &[]), initializer(&mode)])
+        }),
+        ("limit of the wrong sign", {
+            let limit = tensor("w", &[], &[f32::INFINITY]);
+            simple(&[1, 2], &[node("Clip", &["x", "w"], &["y"], &[]), initializer(&limit)])
+        }),
         ("squeeze", with("Squeeze", &ints("w", &[1]))),
         ("index", with("Gather", &ints("w", &[1]))),
         ("expanded to terabytes", with("Expand", &ints("w", &[1 << 40, 2]))),

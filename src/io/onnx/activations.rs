@@ -141,7 +141,9 @@ pub fn clip(call: &mut Call<'_, '_>) -> Applied {
     let limit = |index: usize, name: &'static str, none: f64| -> Result<Option<f64>, String> {
         let value = match call.optional_constant(index, name)? {
             Some(constant) => limit_of(&constant, name)?,
-            None if call.opset < 11 => f64::from(call.attributes.any_float(name, none.clamp(-largest, largest) as f32)?),
+            None if call.opset < 11 => {
+                f64::from(call.attributes.any_float(name, none.clamp(-largest, largest) as f32)?)
+            }
             None => none,
         };
         let beyond = is_short && value.abs() >= largest || value.is_infinite();

@@ -35,7 +35,10 @@ pub fn sub(call: &mut Call<'_, '_>) -> Applied {
 
 /// `Sum` of any number of operands.
 pub fn sum(call: &mut Call<'_, '_>) -> Applied {
-    let mut values = call.inputs.clone().into_iter().flatten();
+    let mut values: Vec<Value> = call.inputs.clone().into_iter().flatten().collect();
+    // One that depends on the input first; sums of real numbers have no order.
+    values.sort_by_key(|value| matches!(value, Value::Constant(_)));
+    let mut values = values.into_iter();
     let mut total = values.next().ok_or("has no operands")?;
     for value in values {
         total = Value::Signal(match (total, value) {
@@ -43,7 +46,7 @@ pub fn sum(call: &mut Call<'_, '_>) -> Applied {
             (Value::Signal(x), Value::Constant(c)) | (Value::Constant(c), Value::Signal(x)) => {
                 shift(call, &x, &c, 1.0, false)?
             }
-            _ => return Err("has several constant operands; simplify the model first".to_owned()),
+            _ => return Err("has an operand that is not supported".to_owned()),
         });
     }
     Ok(vec![total])

@@ -23,7 +23,9 @@ impl<'t, 'a> Attributes<'t, 'a> {
         let Some(found) = self.list.iter().find(|a| a.name == name) else { return Ok(None) };
         self.used.borrow_mut().push(found.name);
         if found.is_reference {
-            return Err(format!("attribute {name}: refers to one of a function, which is not supported here"));
+            return Err(format!(
+                "attribute {name}: refers to one of a function, which is not supported here"
+            ));
         }
         if found.kind != 0 && found.kind != kind {
             return Err(format!(
@@ -166,8 +168,18 @@ impl<'t, 'a> Attributes<'t, 'a> {
 
 fn kind_name(kind: u64) -> &'static str {
     const NAMES: [&str; 12] = [
-        "undefined", "float", "int", "string", "tensor", "graph", "floats", "ints", "strings", "tensors",
-        "graphs", "sparse tensor",
+        "undefined",
+        "float",
+        "int",
+        "string",
+        "tensor",
+        "graph",
+        "floats",
+        "ints",
+        "strings",
+        "tensors",
+        "graphs",
+        "sparse tensor",
     ];
     usize::try_from(kind).ok().and_then(|i| NAMES.get(i)).copied().unwrap_or("other")
 }

@@ -73,7 +73,11 @@ pub fn broadcast(x: &Signal, y: &Signal, rank: usize) -> Result<(), String> {
     let place = |s: &Signal| s.batch.map(|axis| axis + rank - s.shape.len());
     let length = |s: &Signal| s.batch.map(|axis| s.shape[axis]);
     common(place(x), place(y))?;
-    if place(x).is_some() && place(y).is_some() && length(x) != length(y) { mixed() } else { Ok(()) }
+    if place(x).is_some() && place(y).is_some() && length(x) != length(y) {
+        mixed()
+    } else {
+        Ok(())
+    }
 }
 
 /// The batch axis after a change of shape to `new`, which is `wide` with a batch of [`OPEN`].

@@ -105,19 +105,25 @@ impl Slide {
         Ok(())
     }
 
+    /// Whether one window for each `stride` elements leaves elements at the end out, by more than none.
+    pub fn skips(&self, lengths: &[usize]) -> bool {
+        lengths.iter().enumerate().any(|(axis, &n)| {
+            let s = self.strides[axis].max(1);
+            (n.div_ceil(s).saturating_sub(1) * s).saturating_add(self.kernel[axis]) < n
+        })
+    }
+
     /// Adds paddings of all axes of a value, of which only the spatial ones may be padded.
     ///
     /// # Errors
     /// The batch or the channels are padded, or by too much.
     pub fn pad(&mut self, before: &[usize], behind: &[usize]) -> Result<(), String> {
-        let axes = self.kernel.len();
         if before[..2].iter().chain(&behind[..2]).any(|&n| n > 0) {
             return Err("its operand is padded with minus infinity along its channels; export the model without that".to_owned());
         }
         for (pad, more) in self.pads.iter_mut().zip(before[2..].iter().chain(&behind[2..])) {
             *pad = pad.checked_add(*more).ok_or("the padding is too large")?;
         }
-        debug_assert_eq!(self.pads.len(), 2 * axes);
         Ok(())
     }
 

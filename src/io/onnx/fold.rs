@@ -183,7 +183,10 @@ pub fn cast(call: &mut Call<'_, '_>) -> Applied {
 fn enclosed(call: &Call<'_, '_>, f: impl Fn(f64) -> Interval) -> Applied {
     let x = operand(call, 0)?;
     if !x.element.is_real() {
-        return Err(format!("has an operand of the type {}, expected real numbers", x.element.name()));
+        return Err(format!(
+            "has an operand of the type {}, expected real numbers",
+            x.element.name()
+        ));
     }
     let values = x.reals("its operand")?;
     Ok(x.with(Data::Real(values.mapv(|v| x.element.round(f(v).midpoint())))).into())
@@ -243,19 +246,27 @@ fn power(x: f64, y: f64) -> f64 {
         2.0 => x * x,
         0.5 => x.sqrt(),
         -1.0 => 1.0 / x,
-        _ if x == 0.0 => if y > 0.0 { 0.0 } else { f64::INFINITY },
+        _ if x == 0.0 => {
+            if y > 0.0 {
+                0.0
+            } else {
+                f64::INFINITY
+            }
+        }
         _ if x > 0.0 => size(),
         _ if y.fract() != 0.0 => f64::NAN,
-        _ => if is_odd { -size() } else { size() },
+        _ => {
+            if is_odd {
+                -size()
+            } else {
+                size()
+            }
+        }
     }
 }
 
 /// A comparison, entry by entry.
-fn compare(
-    call: &Call<'_, '_>,
-    real: fn(f64, f64) -> bool,
-    int: fn(i64, i64) -> bool,
-) -> Applied {
+fn compare(call: &Call<'_, '_>, real: fn(f64, f64) -> bool, int: fn(i64, i64) -> bool) -> Applied {
     let (a, b) = (operand(call, 0)?, operand(call, 1)?);
     let shape = broadcast(a.shape(), b.shape())?;
     check_room(call, &shape)?;

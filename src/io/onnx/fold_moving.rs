@@ -178,7 +178,11 @@ pub fn range(call: &mut Call<'_, '_>) -> Applied {
     call.attributes.ignore(&["stash_type"]);
     let one = |index: usize, what: &str| -> Result<i64, String> {
         let values = call.constant(index, what)?.integers(what)?;
-        values.first().copied().filter(|_| values.len() == 1).ok_or(format!("{what} is not a number"))
+        values
+            .first()
+            .copied()
+            .filter(|_| values.len() == 1)
+            .ok_or(format!("{what} is not a number"))
     };
     let (start, limit, step) = (one(0, "its start")?, one(1, "its limit")?, one(2, "its step")?);
     let span = i128::from(limit) - i128::from(start);

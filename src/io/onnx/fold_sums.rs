@@ -81,7 +81,8 @@ pub fn gemm(call: &mut Call<'_, '_>) -> Applied {
         let shape = sum.raw_dim();
         let values = values.broadcast(IxDyn(&[shape[0], shape[1]]));
         let values = values.ok_or("its summand cannot be broadcast to the product")?;
-        sum = sum + values.into_dimensionality::<Ix2>().map_err(|e| e.to_string())?.mapv(|x| beta * x);
+        sum = sum
+            + values.into_dimensionality::<Ix2>().map_err(|e| e.to_string())?.mapv(|x| beta * x);
     }
     Ok(a.with(Data::Real(sum.mapv(|x| a.element.round(x)).into_dyn())).into())
 }
@@ -129,7 +130,9 @@ fn reduce(
     let (shape, rank) = (x.shape(), x.shape().len());
     let keep = call.attributes.int("keepdims", 1)? != 0;
     let Some(reduced) = reduced(call, rank)? else {
-        return Err("with noop_with_empty_axes and no axes is not supported for constants".to_owned());
+        return Err(
+            "with noop_with_empty_axes and no axes is not supported for constants".to_owned()
+        );
     };
     let order: Vec<usize> =
         (0..rank).filter(|&a| !reduced[a]).chain((0..rank).filter(|&a| reduced[a])).collect();

@@ -316,7 +316,9 @@ impl<'t, 'a> Translator<'t, 'a> {
         let dense = &self.graph.initializers;
         let constant = match dense.get(number) {
             Some(stored) => tensor::read(stored, self.folder),
-            None => sparse::read(&self.graph.sparse[number - dense.len()], self.folder, self.budget),
+            None => {
+                sparse::read(&self.graph.sparse[number - dense.len()], self.folder, self.budget)
+            }
         };
         let constant = constant
             .map_err(|reason| ReadError::at(self.file, format!("tensor {input}"), reason))?;

@@ -113,7 +113,8 @@ pub fn lengths(call: &Call<'_, '_>, axis: usize, length: usize) -> Result<Vec<us
     let sum = lengths.iter().try_fold(0usize, |sum, &n| sum.checked_add(n));
     let uneven = call.opset < 18 && !length.is_multiple_of(parts.max(1));
     let automatic = call.optional(1).is_none() && !call.attributes.has("split");
-    if sum != Some(length) || lengths.len() != parts || lengths.contains(&0) || automatic && uneven {
+    if sum != Some(length) || lengths.len() != parts || lengths.contains(&0) || automatic && uneven
+    {
         return Err(format!(
             "axis {axis} of length {length} cannot be split into {parts} parts of lengths {lengths:?}"
         ));

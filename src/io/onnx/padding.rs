@@ -39,7 +39,9 @@ pub fn pad(call: &mut Call<'_, '_>) -> Applied {
         return Ok(vec![Value::Padded(x, before, behind)]);
     }
     if value != 0.0 {
-        return Err(format!("pads with {value}; supported are 0, and minus infinity before a max-pooling"));
+        return Err(format!(
+            "pads with {value}; supported are 0, and minus infinity before a max-pooling"
+        ));
     }
     let shape: Vec<usize> =
         (0..x.shape.len()).map(|a| x.shape[a] + before[a] + behind[a]).collect();

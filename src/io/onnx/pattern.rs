@@ -100,11 +100,7 @@ impl Call<'_, '_> {
 ///
 /// # Errors
 /// None that should occur.
-pub fn product(
-    call: &mut Call<'_, '_>,
-    x: &Signal,
-    y: &Signal,
-) -> Result<Option<Signal>, String> {
+pub fn product(call: &mut Call<'_, '_>, x: &Signal, y: &Signal) -> Result<Option<Signal>, String> {
     if x.shape != y.shape || x.batch != y.batch {
         return Ok(None);
     }

@@ -38,6 +38,11 @@ fn pool(call: &mut Call<'_, '_>, kind: Kind, count_padding: bool) -> Applied {
             "auto_pad {automatic} with dilations: runtimes pad as if there were none, unlike the documents of ONNX; export the model with explicit pads"
         ));
     }
+    if is_same && slide.skips(lengths) {
+        return Err(format!(
+            "auto_pad {automatic} with strides larger than the windows: the padding would be negative, where runtimes disagree; export the model with explicit pads"
+        ));
+    }
     if is_same && ceil {
         return Err(format!(
             "auto_pad {automatic} with ceil_mode is not supported; export the model with explicit pads"
@@ -104,7 +109,8 @@ fn check_ceil(slide: &Slide, lengths: &[usize]) -> Result<bool, String> {
             return Err("the padding or dilation is too large".to_owned());
         };
         let stride = slide.strides[axis].max(1);
-        let last = padded.saturating_sub(reach.saturating_add(1)).div_ceil(stride).saturating_mul(stride);
+        let last =
+            padded.saturating_sub(reach.saturating_add(1)).div_ceil(stride).saturating_mul(stride);
         if last >= n + before {
             return Err(format!(
                 "ceil_mode: the last window on spatial axis {axis} begins in the padding, where runtimes disagree; export the model without ceil_mode"

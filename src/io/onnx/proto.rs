@@ -263,7 +263,9 @@ fn tensor(message: Message<'_>) -> Wire<Tensor<'_>> {
                 tensor.is_external = match field.varint("data_location", at)? {
                     0 => false,
                     1 => true,
-                    other => return Err(at.fail(format!("data_location is {other}, expected 0 or 1"))),
+                    other => {
+                        return Err(at.fail(format!("data_location is {other}, expected 0 or 1")));
+                    }
                 }
             }
             _ => {}

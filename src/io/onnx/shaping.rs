@@ -52,7 +52,8 @@ pub fn identity(call: &mut Call<'_, '_>) -> Applied {
     Ok(vec![call.value(0)?.clone()])
 }
 
-/// `Dropout` outside of training.
+/// `Dropout` outside of training. Before version 12 of the operators the graph does not say which it is, and
+/// runtimes take it as the identity, with and without the further result.
 pub fn dropout(call: &mut Call<'_, '_>) -> Applied {
     call.attributes.ignore(&["ratio", "seed"]);
     if let Some(mode) = call.optional_constant(2, "training mode")?
@@ -133,14 +134,19 @@ fn axes(call: &Call<'_, '_>) -> Result<Option<Vec<i64>>, String> {
     }
 }
 
-/// `Squeeze`. Without a list of axes, all of length 1, of which an open batch is not one.
+/// `Squeeze`. Without a list of axes, all of length 1.
 pub fn squeeze(call: &mut Call<'_, '_>) -> Applied {
     let batch = match call.value(0)? {
         Value::Signal(x) => x.batch,
         _ => None,
     };
+    // Of the output only the shape is open, which does not matter.
+    if batch.is_some() && axes(call)?.is_none() && !call.is_output {
+        return Err("removes all axes of length 1, among them that of a batch of one sample but not that of several; export the model with the axes named, or with a fixed batch size".to_owned());
+    }
     with_shape(call, |call, old| {
-        let mut dropped: Vec<bool> = (0..old.len()).map(|a| old[a] == 1 && Some(a) != batch).collect();
+        let mut dropped: Vec<bool> =
+            (0..old.len()).map(|a| old[a] == 1 && Some(a) != batch).collect();
         if let Some(axes) = axes(call)? {
             dropped.fill(false);
             for axis in axes {

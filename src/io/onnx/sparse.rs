@@ -21,7 +21,9 @@ pub fn read(
     room: usize,
 ) -> Result<Constant, String> {
     let (Some(values), Some(indices)) = (&sparse.values, &sparse.indices) else {
-        return Err("is sparse, but its values or indices are missing; the file is damaged".to_owned());
+        return Err(
+            "is sparse, but its values or indices are missing; the file is damaged".to_owned()
+        );
     };
     let shape: Option<Vec<usize>> =
         sparse.dims.iter().map(|&n| usize::try_from(n as i64).ok()).collect();

@@ -4,7 +4,8 @@ use super::builder::Value;
 use super::operators::Apply;
 use super::versions::{MANY, Version, v};
 use super::{
-    activations, arithmetic, convolution, fold, fold_moving, fold_sums, linear, moving, padding, pooling, shaping,
+    activations, arithmetic, convolution, fold, fold_moving, fold_sums, linear, moving, padding,
+    pooling, shaping,
 };
 
 /// The newest version of the standard operators (opset) up to which all lines were compared with the

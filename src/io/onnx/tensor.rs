@@ -241,18 +241,24 @@ fn external(
     let metadata = file.metadata().map_err(fail)?;
     let wanted = count.checked_mul(width(element)).and_then(|n| u64::try_from(n).ok());
     let wanted = wanted.ok_or("its shape is too large")?;
-    // Without a length all that follows in the file is meant.
-    let length = length.unwrap_or_else(|| metadata.len().saturating_sub(offset).max(0));
-    if length > wanted || length < wanted && offset.checked_add(wanted) <= Some(metadata.len()) {
+    if length.is_some_and(|length| length != wanted) {
         return Err(format!(
-            "its external data in {location} have {length} bytes, but its shape needs {wanted}"
+            "its external data in {location} have {} bytes, but its shape needs {wanted}",
+            length.unwrap_or(0)
         ));
     }
-    let end = offset.checked_add(wanted);
-    if !metadata.is_file() || end.is_none_or(|end| end > metadata.len()) {
+    let end = offset.checked_add(wanted).filter(|&end| end <= metadata.len());
+    let Some(end) = end.filter(|_| metadata.is_file()) else {
         return Err(format!(
             "its external data are {wanted} bytes from byte {offset} of {location}, which has {}",
             metadata.len()
+        ));
+    };
+    // Without a length all that follows in the file is meant.
+    if length.is_none() && end != metadata.len() {
+        return Err(format!(
+            "its external data in {location} have no length, so all {} bytes from byte {offset} are meant, but its shape needs {wanted}",
+            metadata.len() - offset
         ));
     }
     file.seek(SeekFrom::Start(offset)).map_err(fail)?;

@@ -56,14 +56,14 @@ pub fn check(operator: &Operator, call: &Call<'_, '_>) -> Result<(), String> {
             _ => format!("{least} to {most}"),
         };
         Err(format!(
-            "has {found} {what}, expected {expected} (operators of version {opset}; this one is of version {since}); export the model again"
+            "found {found} {what}, expected {expected} in version {since} of this operator, which the model uses (opset {opset}); export the model again"
         ))
     };
     if given < version.least || given > version.most {
-        return fail("operands", given, version.least, version.most);
+        return fail("operand(s)", given, version.least, version.most);
     }
     if named < 1 || call.node.outputs.len() > version.results {
-        return fail("results", call.node.outputs.len(), 1, version.results);
+        return fail("result(s)", call.node.outputs.len(), 1, version.results);
     }
     let known = || version.attributes.split_whitespace().map(|name| name.trim_end_matches('!'));
     if let Some(name) = call.attributes.names().find(|name| !known().any(|n| n == *name)) {

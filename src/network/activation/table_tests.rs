@@ -1,6 +1,8 @@
 //! The activation table: turning points proved, slopes valid and attained.
 
-use super::table::{erf_argument, GELU_CUBIC, SQRT_TWO_OVER_PI, Turning, gelu_argument, sech_squared};
+use super::table::{
+    GELU_CUBIC, SQRT_TWO_OVER_PI, Turning, erf_argument, gelu_argument, sech_squared,
+};
 use super::{Activation, GeluForm};
 use crate::numeric::interval::Interval;
 use proptest::prelude::{prop_assert, proptest};
