@@ -15,5 +15,7 @@ mod differential;
 mod forward;
 #[path = "onnx/malformed.rs"]
 mod malformed;
+#[path = "onnx/operands.rs"]
+mod operands;
 #[path = "onnx/writer.rs"]
 mod writer;

@@ -92,6 +92,15 @@ fn gelu_with_the_stored_constant() {
     }
 }
 
+/// Value: (1 + erf(1)) / 2 + exp(-1) / sqrt(pi), the slope where the argument of erf is 1, whatever `s` is.
+#[test]
+fn gelu_everywhere() {
+    for name in ["gelu_div_sqrt2", "gelu_mul_f32"] {
+        let bound = compute("k_star", case(name), Norm::Linf).upper;
+        assert!((1.128_904_145_185_154_7..1.128_904_145_186).contains(&bound), "{name}: {bound}");
+    }
+}
+
 /// The limit 1e39 is beyond single precision, but not beyond double: the function is constant on the box.
 #[test]
 fn limits_in_double_precision() {

@@ -66,7 +66,8 @@ def build(rng, op, since, folds):
     is_image = op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool")
     rank = int(rng.integers(3, 5)) if is_image else int(rng.integers(2, 5))
     batch = rng.random()
-    shape = [1 if is_image or batch < 0.8 else int(rng.integers(2, 4)), *(int(n) for n in rng.integers(1, 6, rank - 1))]
+    is_first = is_image or op == "BatchNormalization"
+    shape = [1 if is_first or batch < 0.8 else int(rng.integers(2, 4)), *(int(n) for n in rng.integers(1, 6, rank - 1))]
     g = Graph(rng, opset, dtype, shape, batch < 0.5)
     as_constant = op not in SIGNAL or (op in folds and op in CONSTANT and g.chance(0.3))
     if not is_image or g.chance(0.3):

@@ -89,7 +89,9 @@ class Graph:
         return self.rng.random() < p
 
     def pick(self, *choices):
-        return choices[self.rng.integers(len(choices))]
+        return choices[self.below(len(choices))]
 
     def below(self, n):
+        if n < 1:
+            raise Retry("nothing to choose from")
         return int(self.rng.integers(n))

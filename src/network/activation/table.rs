@@ -151,6 +151,7 @@ impl Activation {
             A::Tanh => x.tanh(),
             A::Gelu { approximate: GeluForm::None } => x * x.normal_cdf(),
             A::Gelu { approximate: GeluForm::Tanh } => x * gelu_argument(x).scale(2.0).sigmoid(),
+            A::ErfGelu { .. } if p == f64::NEG_INFINITY => Interval::ZERO,
             A::ErfGelu { multiply, divide } => x * erf_gate(erf_argument(x, *multiply, *divide)),
             A::Silu => x * x.sigmoid(),
             A::HardSwish if p >= 3.0 => x,
@@ -212,6 +213,10 @@ impl Activation {
             A::Gelu { approximate: GeluForm::Tanh } => gelu_tanh_derivative(x),
             A::ErfGelu { multiply, divide } => {
                 let u = erf_argument(x, *multiply, *divide);
+                if u.lo > 40.0 || u.hi < -40.0 {
+                    // There |u| exp(-u^2) is below the smallest f64; u itself may be infinite.
+                    return erf_gate(u) + Interval::new(-f64::MIN_POSITIVE, f64::MIN_POSITIVE);
+                }
                 erf_gate(u) + u * TWO_OVER_SQRT_PI.scale(0.5) * (-u.square()).exp()
             }
             A::Silu => x.sigmoid() * (Interval::ONE + x * (-x).sigmoid()),
