@@ -3,18 +3,27 @@
 mod activations;
 mod arithmetic;
 mod attributes;
+mod batch;
 mod builder;
 mod constant;
 mod convolution;
 mod fold;
+mod fold_moving;
+mod fold_sums;
 mod graph;
 mod linear;
 mod moving;
 mod operators;
+mod padding;
+mod pattern;
 mod pooling;
 mod proto;
+mod refused;
 mod shaping;
+mod sparse;
+mod table;
 mod tensor;
+mod versions;
 mod wire;
 
 use super::error::{ReadError, layer_error};
@@ -33,7 +42,7 @@ pub const FORMAT: Format = Format {
 };
 
 /// The versions of the operators that are known.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=table::CHECKED;
 
 /// A model begins with a small version number, and goes on with another field of a model.
 fn sniff(head: &[u8]) -> bool {
@@ -60,23 +69,25 @@ fn read(input: &Input, _: &ReadOptions) -> Result<Network, ReadError> {
         let reason = "the model has no graph; the file is truncated, or not an ONNX model";
         return Err(ReadError::new(&input.file, reason));
     };
-    check_opset(&model).map_err(|reason| ReadError::new(&input.file, reason))?;
-    let network = graph::network(input, graph)?;
+    let opset = opset(&model).map_err(|reason| ReadError::new(&input.file, reason))?;
+    let network = graph::network(input, graph, opset, &model.functions)?;
     network.shapes().map_err(|error| layer_error(&input.file, error))?;
     Ok(network)
 }
 
-/// Checks the version of the standard operators. What changed between the versions that are accepted can
-/// be told from the operands and attributes.
-fn check_opset(model: &proto::Model<'_>) -> Result<(), String> {
-    let standard = model.opsets.iter().find(|(domain, _)| matches!(*domain, "" | "ai.onnx"));
+/// The version of the standard operators, checked.
+fn opset(model: &proto::Model<'_>) -> Result<i64, String> {
+    let mut versions = model.opsets.iter().filter(|(domain, _)| matches!(*domain, "" | "ai.onnx"));
     let (first, last) = (OPSETS.start(), OPSETS.end());
-    match standard {
-        Some((_, version)) if OPSETS.contains(version) => Ok(()),
-        Some((_, version)) => Err(format!(
+    match (versions.next(), versions.next()) {
+        (Some((_, version)), None) if OPSETS.contains(version) => Ok(*version),
+        (Some((_, version)), None) => Err(format!(
             "found operators of version {version} (opset), expected {first} to {last}; convert the model, for example with onnx.version_converter"
         )),
-        None => Err(format!(
+        (Some((_, one)), Some((_, other))) => Err(format!(
+            "the version of the operators (opset) is given twice, as {one} and {other}; the file is damaged"
+        )),
+        (None, _) => Err(format!(
             "the version of the operators (opset) is missing, expected {first} to {last}; export the model again"
         )),
     }

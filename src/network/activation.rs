@@ -91,6 +91,16 @@ pub enum Activation {
         #[serde(default)]
         approximate: GeluForm,
     },
+    /// `x/2 (1 + erf(x multiply / divide))`: gelu as graphs of operations write it out, with the constants
+    /// that they store for `sqrt(1/2)`, which is no floating-point number.
+    ErfGelu {
+        /// The factor of the argument; positive.
+        #[serde(default = "one")]
+        multiply: f64,
+        /// The divisor of the argument; positive.
+        #[serde(default = "sqrt_two")]
+        divide: f64,
+    },
     /// `x sigmoid(x)`, also called swish.
     Silu,
     /// `x min(max(x + 3, 0), 6) / 6` (Howard et al. 2019).
@@ -153,6 +163,10 @@ fn one() -> f64 {
     1.0
 }
 
+fn sqrt_two() -> f64 {
+    std::f64::consts::SQRT_2
+}
+
 fn one_half() -> f64 {
     0.5
 }
@@ -182,6 +196,7 @@ impl Activation {
             A::Tanh,
             A::Gelu { approximate: GeluForm::None },
             A::Gelu { approximate: GeluForm::Tanh },
+            A::ErfGelu { multiply: 1.0, divide: sqrt_two() },
             A::Silu,
             A::HardSwish,
             A::Mish,
@@ -292,6 +307,10 @@ impl Activation {
             Activation::Clip { min, max } => self.ordered(*min, *max),
             Activation::Elu { alpha } => self.finite("alpha", *alpha),
             Activation::Celu { alpha } => self.positive("alpha", *alpha),
+            Activation::ErfGelu { multiply, divide } => {
+                self.positive("multiply", *multiply)?;
+                self.positive("divide", *divide)
+            }
             Activation::Softplus { beta } => self.positive("beta", *beta),
             Activation::HardSigmoid { alpha, beta } => {
                 self.finite("alpha", *alpha)?;

@@ -45,6 +45,17 @@ pub fn attribute(name: &str, n: i64) -> Vec<u8> {
     run(5, [run(1, name), int(3, n), int(20, 2)].concat())
 }
 
+/// An attribute that is a list of whole numbers.
+pub fn list(name: &str, values: &[i64]) -> Vec<u8> {
+    let values: Vec<u8> = values.iter().flat_map(|&n| int(8, n)).collect();
+    run(5, [run(1, name), values, int(20, 7)].concat())
+}
+
+/// An attribute that is a text.
+pub fn text(name: &str, s: &str) -> Vec<u8> {
+    run(5, [run(1, name), run(4, s), int(20, 3)].concat())
+}
+
 /// A node with its attributes.
 pub fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[Vec<u8>]) -> Vec<u8> {
     let inputs: Vec<u8> = inputs.iter().flat_map(|name| run(1, name)).collect();

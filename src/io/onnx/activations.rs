@@ -1,17 +1,28 @@
 //! Functions of one number that are applied to every component.
 
 use super::arithmetic::scale;
-use super::builder::{Signal, is_batched, net_shape};
+use super::batch;
+use super::builder::{Signal, Value, is_batched, net_shape};
+use super::constant::{Constant, Data, Element};
+use super::fold;
 use super::operators::{Applied, Call};
 use crate::network::Activation;
 use crate::network::activation::GeluForm;
 use crate::network::tensor::show_shape;
 
+/// The function of the first operand, which may be a constant.
+fn apply(call: &mut Call<'_, '_>, function: Activation) -> Applied {
+    if let Value::Constant(_) = call.value(0)? {
+        return fold::activation(call, &function);
+    }
+    let x = call.signal(0)?;
+    Ok(call.activate(function, &x)?.into())
+}
+
 macro_rules! plain {
     ($($(#[$doc:meta])* $name:ident => $activation:expr;)*) => {
         $($(#[$doc])* pub fn $name(call: &mut Call<'_, '_>) -> Applied {
-            let x = call.signal(0)?;
-            Ok(call.activate($activation, &x)?.into())
+            apply(call, $activation)
         })*
     };
 }
@@ -46,15 +57,13 @@ plain! {
 /// `LeakyRelu`.
 pub fn leaky_relu(call: &mut Call<'_, '_>) -> Applied {
     let negative_slope = call.attributes.float("alpha", 0.01)?;
-    let x = call.signal(0)?;
-    Ok(call.activate(Activation::LeakyRelu { negative_slope }, &x)?.into())
+    apply(call, Activation::LeakyRelu { negative_slope })
 }
 
 /// `Elu`.
 pub fn elu(call: &mut Call<'_, '_>) -> Applied {
     let alpha = call.attributes.float("alpha", 1.0)?;
-    let x = call.signal(0)?;
-    Ok(call.activate(Activation::Elu { alpha }, &x)?.into())
+    apply(call, Activation::Elu { alpha })
 }
 
 /// `Selu`: `gamma` times an ELU, with the constants that ONNX gives (those of the paper in single precision).
@@ -69,16 +78,14 @@ pub fn selu(call: &mut Call<'_, '_>) -> Applied {
 /// `Celu`.
 pub fn celu(call: &mut Call<'_, '_>) -> Applied {
     let alpha = call.attributes.float("alpha", 1.0)?;
-    let x = call.signal(0)?;
-    Ok(call.activate(Activation::Celu { alpha }, &x)?.into())
+    apply(call, Activation::Celu { alpha })
 }
 
 /// `HardSigmoid`.
 pub fn hard_sigmoid(call: &mut Call<'_, '_>) -> Applied {
     let alpha = call.attributes.float("alpha", 0.2)?;
     let beta = call.attributes.float("beta", 0.5)?;
-    let x = call.signal(0)?;
-    Ok(call.activate(Activation::HardSigmoid { alpha, beta }, &x)?.into())
+    apply(call, Activation::HardSigmoid { alpha, beta })
 }
 
 /// `Swish`: `x sigmoid(alpha x)`.
@@ -87,8 +94,7 @@ pub fn swish(call: &mut Call<'_, '_>) -> Applied {
     if alpha != 1.0 {
         return Err(format!("attribute alpha: found {alpha}, only 1 is supported"));
     }
-    let x = call.signal(0)?;
-    Ok(call.activate(Activation::Silu, &x)?.into())
+    apply(call, Activation::Silu)
 }
 
 /// `Gelu`.
@@ -100,8 +106,7 @@ pub fn gelu(call: &mut Call<'_, '_>) -> Applied {
             return Err(format!("attribute approximate: found {other}, expected none or tanh"));
         }
     };
-    let x = call.signal(0)?;
-    Ok(call.activate(Activation::Gelu { approximate }, &x)?.into())
+    apply(call, Activation::Gelu { approximate })
 }
 
 /// `ThresholdedRelu` jumps at its threshold, unless that is 0.
@@ -120,31 +125,44 @@ pub fn shrink(call: &mut Call<'_, '_>) -> Applied {
     if lambda != bias {
         return Err("jumps at its threshold, so it has no finite slope there; use a soft shrinkage (bias = lambd)".to_owned());
     }
-    let x = call.signal(0)?;
-    Ok(call.activate(Activation::Softshrink { lambda }, &x)?.into())
+    apply(call, Activation::Softshrink { lambda })
 }
 
-/// `Clip`: limits that single precision cannot exceed are none.
+/// `Clip`: limits that numbers of the operand's type cannot exceed are none. Before version 11 of the
+/// operators the limits are attributes, and those that are not given the largest numbers of single precision.
 pub fn clip(call: &mut Call<'_, '_>) -> Applied {
-    let x = call.signal(0)?;
-    let limit = |index: usize, name: &'static str| -> Result<Option<f64>, String> {
+    let element = match call.value(0)? {
+        Value::Constant(c) => c.element,
+        _ => call.signal(0)?.element,
+    };
+    let largest = f64::from(f32::MAX);
+    // Of an unknown type all limits count.
+    let is_short = matches!(element, Element::F32 | Element::F16 | Element::BF16);
+    let limit = |index: usize, name: &'static str, none: f64| -> Result<Option<f64>, String> {
         let value = match call.optional_constant(index, name)? {
             Some(constant) => limit_of(&constant, name)?,
-            None if call.attributes.has(name) => call.attributes.float(name, 0.0)?,
-            None => return Ok(None),
+            None if call.opset < 11 => {
+                f64::from(call.attributes.any_float(name, none.clamp(-largest, largest) as f32)?)
+            }
+            None => none,
         };
-        Ok(Some(value).filter(|v| v.abs() < f64::from(f32::MAX)))
+        let beyond = is_short && value.abs() >= largest || value.is_infinite();
+        match beyond && value.is_sign_positive() == none.is_sign_positive() {
+            true => Ok(None),
+            false if value.is_finite() => Ok(Some(value)),
+            false => Err(format!("its limit {name} is {value}, expected a number")),
+        }
     };
-    let (min, max) = (limit(1, "min")?, limit(2, "max")?);
+    let (min, max) = (limit(1, "min", f64::NEG_INFINITY)?, limit(2, "max", f64::INFINITY)?);
     if min.is_none() && max.is_none() {
-        return Ok(x.into());
+        return Ok(vec![call.value(0)?.clone()]);
     }
-    Ok(call.activate(Activation::Clip { min, max }, &x)?.into())
+    apply(call, Activation::Clip { min, max })
 }
 
 /// A limit, which may be infinite.
-fn limit_of(constant: &super::constant::Constant, name: &str) -> Result<f64, String> {
-    if let super::constant::Data::Real(values) = &constant.data
+fn limit_of(constant: &Constant, name: &str) -> Result<f64, String> {
+    if let Data::Real(values) = &constant.data
         && let (1, Some(x)) = (values.len(), values.first())
         && x.is_infinite()
     {
@@ -162,6 +180,7 @@ pub fn prelu(call: &mut Call<'_, '_>) -> Applied {
         let slopes = slopes.iter().copied().collect();
         return Ok(call.activate(Activation::Prelu { slopes }, &x)?.into());
     }
+    batch::check_constant(&x, slopes.shape())?;
     let each = slopes.broadcast(ndarray::IxDyn(&x.shape)).ok_or_else(|| {
         format!(
             "its slope has the shape {}, which cannot be broadcast to its operand ({})",
@@ -177,7 +196,7 @@ pub fn prelu(call: &mut Call<'_, '_>) -> Applied {
         let slopes = each.iter().step_by(size.max(1)).copied().collect();
         return Ok(call.activate(Activation::Prelu { slopes }, &x)?.into());
     }
-    let flat = call.builder.shaped(call.name, x.id, &[each.len()])?;
+    let flat = call.builder.shaped(call.name, &x, &[each.len()], None)?;
     let y: Signal = call.activate(Activation::Prelu { slopes: each }, &flat)?;
-    Ok(call.builder.shaped(call.name, y.id, &x.shape)?.into())
+    Ok(call.builder.shaped(call.name, &y, &x.shape, x.batch)?.into())
 }

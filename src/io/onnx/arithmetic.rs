@@ -2,9 +2,11 @@
 
 use ndarray::{ArrayD, Axis, Ix1, IxDyn};
 
-use super::builder::{Form, Signal, Value, is_batched, net_shape};
+use super::batch;
+use super::builder::{Signal, Value, is_batched, net_shape};
 use super::constant::{Constant, broadcast};
 use super::operators::{Applied, Call};
+use super::pattern::product;
 use crate::network::Activation;
 use crate::network::layers::add::Add;
 use crate::network::layers::dense::Dense;
@@ -33,7 +35,10 @@ pub fn sub(call: &mut Call<'_, '_>) -> Applied {
 
 /// `Sum` of any number of operands.
 pub fn sum(call: &mut Call<'_, '_>) -> Applied {
-    let mut values = call.inputs.clone().into_iter().flatten();
+    let mut values: Vec<Value> = call.inputs.clone().into_iter().flatten().collect();
+    // One that depends on the input first; sums of real numbers have no order.
+    values.sort_by_key(|value| matches!(value, Value::Constant(_)));
+    let mut values = values.into_iter();
     let mut total = values.next().ok_or("has no operands")?;
     for value in values {
         total = Value::Signal(match (total, value) {
@@ -41,7 +46,7 @@ pub fn sum(call: &mut Call<'_, '_>) -> Applied {
             (Value::Signal(x), Value::Constant(c)) | (Value::Constant(c), Value::Signal(x)) => {
                 shift(call, &x, &c, 1.0, false)?
             }
-            _ => return Err("has several constant operands; simplify the model first".to_owned()),
+            _ => return Err("has an operand that is not supported".to_owned()),
         });
     }
     Ok(vec![total])
@@ -55,10 +60,11 @@ pub fn combine(
     signs: Vec<f64>,
 ) -> Result<Signal, String> {
     let shape = broadcast(&x.shape, &y.shape)?;
+    batch::broadcast(x, y, shape.len())?;
     let x = call.builder.expand(call.name, x, &shape)?;
     let y = call.builder.expand(call.name, y, &shape)?;
     let (id, _) = call.push(Add::new(signs)?, &[x.id, y.id])?;
-    Ok(Signal { id, shape })
+    Ok(Signal { batch: x.batch.and(y.batch), ..x.same(id) })
 }
 
 /// A constant as it is broadcast to a value of the given shape, in the terms of the network.
@@ -85,6 +91,7 @@ pub fn shift(
     negate: bool,
 ) -> Result<Signal, String> {
     let shape = broadcast(&x.shape, c.shape())?;
+    batch::check_constant(x, c.shape())?;
     let values = c.reals("its constant operand")?.mapv(|v| sign * v);
     let x = call.builder.expand(call.name, x, &shape)?;
     if !negate && values.iter().all(|&v| v == 0.0) {
@@ -94,15 +101,14 @@ pub fn shift(
     if !negate && let Some(sum) = into_bias(call, &x, &values)? {
         return Ok(sum);
     }
-    let form = call.builder.form(x.id).cloned();
-    let offset = values.first().copied().filter(|_| values.len() == 1 && !negate);
+    let summand = values.first().copied().filter(|_| values.len() == 1 && !negate);
+    let form = summand.and_then(|summand| call.form(x.id).plus(summand));
     let multiply = negate.then(|| ndarray::arr0(-1.0).into_dyn());
     let (id, _) = call.push(Scale { multiply, divide: None, add: Some(values) }, &[x.id])?;
-    if let (Some(form), Some(offset)) = (form, offset) {
-        let offset = form.offset + offset;
-        call.builder.set_form(id, Form { offset, ..form });
+    if let Some(form) = form {
+        call.builder.set_form(id, form);
     }
-    Ok(Signal { id, shape })
+    Ok(x.same(id))
 }
 
 /// A summand of the product with a matrix becomes the bias of that layer: the same function.
@@ -121,7 +127,7 @@ fn into_bias(
     let dense = Dense::new(weight.clone(), bias).map_err(|error| error.to_string())?;
     let name = name.to_owned();
     let (id, _) = call.builder.push(&name, std::sync::Arc::new(dense), &[input])?;
-    Ok(Some(Signal { id, shape: x.shape.clone() }))
+    Ok(Some(x.same(id)))
 }
 
 /// `Neg`.
@@ -164,13 +170,17 @@ pub fn scale(
     divide: bool,
 ) -> Result<Signal, String> {
     let shape = broadcast(&x.shape, values.shape())?;
+    batch::check_constant(x, values.shape())?;
     let x = call.builder.expand(call.name, x, &shape)?;
     if values.iter().all(|&v| v == 1.0) {
         return Ok(x);
     }
     let values = aligned(values, &shape);
     let only = values.first().copied().filter(|_| values.len() == 1);
-    let form = call.builder.form(x.id).cloned();
+    let form = only.and_then(|v| {
+        let form = call.form(x.id);
+        if divide { form.over(v) } else { form.times(v) }
+    });
     let layer = if divide {
         Scale { divide: Some(values), ..Scale::default() }
     } else {
@@ -178,60 +188,34 @@ pub fn scale(
     };
     layer.check()?;
     let (id, _) = call.push(layer, &[x.id])?;
-    if let Some(factor) = only.map(|v| if divide { 1.0 / v } else { v }) {
-        let form = form.unwrap_or(Form {
-            of: x.id,
-            inner: 1.0,
-            function: Activation::Identity,
-            outer: 1.0,
-            offset: 0.0,
-        });
-        let (outer, offset) = (factor * form.outer, factor * form.offset);
-        call.builder.set_form(id, Form { outer, offset, ..form });
+    if let Some(form) = form {
+        call.builder.set_form(id, form);
     }
-    Ok(Signal { id, shape })
+    Ok(x.same(id))
 }
 
-/// `x * f(x)` where that is a known activation.
-fn product(call: &mut Call<'_, '_>, x: &Signal, y: &Signal) -> Result<Option<Signal>, String> {
-    if x.shape != y.shape {
-        return Ok(None);
-    }
-    for (x, y) in [(x, y), (y, x)] {
-        let Some(form) = call.builder.form(y.id).cloned() else { continue };
-        let bare = form.outer == 1.0 && form.offset == 0.0 && form.inner == 1.0;
-        if bare && form.of == x.id && form.function == Activation::Sigmoid {
-            return call.activate(Activation::Silu, x).map(Some);
-        }
-        let below = call.builder.form(form.of);
-        let softplus = below.is_some_and(|f| {
-            f.of == x.id
-                && f.function == Activation::Softplus { beta: 1.0 }
-                && (f.outer, f.offset, f.inner) == (1.0, 0.0, 1.0)
-        });
-        if bare && form.function == Activation::Tanh && softplus {
-            return call.activate(Activation::Mish, x).map(Some);
-        }
-        if form.of == x.id && form.function == Activation::Erf && form.outer == form.offset {
-            return gelu(call, x, &form);
-        }
-    }
-    Ok(None)
+/// The product, if it is not rounded: `fma(x, y, -fl(x y))` is the rounding error of the product as long as
+/// that is far from underflow.
+pub fn exact_product(x: f64, factor: f64) -> Option<f64> {
+    let product = x * factor;
+    let is_zero = x == 0.0 || factor == 0.0;
+    let is_normal = product.abs() > 1e-250 && product.is_finite();
+    let is_exact = is_zero || is_normal && x.mul_add(factor, -product) == 0.0;
+    is_exact.then_some(product)
 }
 
-/// `a x (1 + erf(k x)) = 2a s gelu(x/s)` with `s = 1/(k sqrt(2))`. Its slopes are those of `2a gelu`
-/// whatever `s` is, so a `k` that is the rounded `1/sqrt(2)` does not change what they are; 1e-6 admits
-/// single precision and no other function that anybody uses.
-fn gelu(call: &mut Call<'_, '_>, x: &Signal, form: &Form) -> Result<Option<Signal>, String> {
-    let nearly_one = form.inner * std::f64::consts::SQRT_2;
-    if (nearly_one - 1.0).abs() > 1e-6 {
-        return Ok(None);
-    }
-    let function = Activation::Gelu { approximate: Default::default() };
-    let gelu = call.activate(function, x)?;
-    let note = format!("{}: x (1 + erf(x/sqrt(2))) is taken as gelu", call.name);
-    call.builder.notes.push(note);
-    scale(call, &gelu, ndarray::arr0(2.0 * form.outer).into_dyn(), false).map(Some)
+/// The quotient, if it is not rounded.
+pub fn exact_quotient(x: f64, divisor: f64) -> Option<f64> {
+    let quotient = x / divisor;
+    (exact_product(quotient, divisor) == Some(x)).then_some(quotient)
+}
+
+/// The sum, if it is not rounded: the rounding error is exactly what this computes (Knuth).
+pub fn exact_sum(x: f64, y: f64) -> Option<f64> {
+    let sum = x + y;
+    let z = sum - x;
+    let error = (x - (sum - z)) + (y - z);
+    (error == 0.0).then_some(sum)
 }
 
 /// `Min` with a constant.
@@ -260,6 +244,7 @@ fn clip(call: &mut Call<'_, '_>, function: fn(f64) -> Activation) -> Applied {
         return Err("only the extremum with a single number is supported".to_owned());
     };
     let shape = broadcast(&x.shape, c.shape())?;
+    batch::check_constant(&x, c.shape())?;
     let x = call.builder.expand(call.name, &x, &shape)?;
     Ok(call.activate(function(first), &x)?.into())
 }

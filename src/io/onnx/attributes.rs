@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::constant::{Constant, Data, Element};
-use super::proto::{Attribute, Tensor};
+use super::proto::{Attribute, SparseTensor, Tensor};
 
 /// The parameters of one operation.
 #[derive(Debug)]
@@ -22,6 +22,11 @@ impl<'t, 'a> Attributes<'t, 'a> {
     fn find(&self, name: &str, kind: u64) -> Result<Option<&'t Attribute<'a>>, String> {
         let Some(found) = self.list.iter().find(|a| a.name == name) else { return Ok(None) };
         self.used.borrow_mut().push(found.name);
+        if found.is_reference {
+            return Err(format!(
+                "attribute {name}: refers to one of a function, which is not supported here"
+            ));
+        }
         if found.kind != 0 && found.kind != kind {
             return Err(format!(
                 "attribute {name}: found the type {}, expected {}",
@@ -30,6 +35,11 @@ impl<'t, 'a> Attributes<'t, 'a> {
             ));
         }
         Ok(Some(found))
+    }
+
+    /// The names of all.
+    pub fn names(&self) -> impl Iterator<Item = &'t str> {
+        self.list.iter().map(|a| a.name)
     }
 
     /// Whether the attribute is there.
@@ -55,6 +65,15 @@ impl<'t, 'a> Attributes<'t, 'a> {
             return Ok(f64::from(x));
         }
         Err(format!("attribute {name}: found {x}, expected a finite number"))
+    }
+
+    /// A number, which may be infinite.
+    ///
+    /// # Errors
+    /// An attribute of another type, or no number.
+    pub fn any_float(&self, name: &str, default: f32) -> Result<f32, String> {
+        let x = self.find(name, 1)?.map_or(default, |a| a.float.unwrap_or(0.0));
+        if x.is_nan() { Err(format!("attribute {name}: not a number")) } else { Ok(x) }
     }
 
     /// Whole numbers.
@@ -93,6 +112,14 @@ impl<'t, 'a> Attributes<'t, 'a> {
     /// An attribute of another type.
     pub fn tensor(&self, name: &str) -> Result<Option<&'t Tensor<'a>>, String> {
         Ok(self.find(name, 4)?.and_then(|a| a.tensor.as_ref()))
+    }
+
+    /// A sparse tensor as it is stored.
+    ///
+    /// # Errors
+    /// An attribute of another type.
+    pub fn sparse_tensor(&self, name: &str) -> Result<Option<&'t SparseTensor<'a>>, String> {
+        Ok(self.find(name, 11)?.and_then(|a| a.sparse.as_ref()))
     }
 
     /// The value of a constant that is given as numbers.
@@ -140,7 +167,19 @@ impl<'t, 'a> Attributes<'t, 'a> {
 }
 
 fn kind_name(kind: u64) -> &'static str {
-    const NAMES: [&str; 9] =
-        ["undefined", "float", "int", "string", "tensor", "graph", "floats", "ints", "strings"];
+    const NAMES: [&str; 12] = [
+        "undefined",
+        "float",
+        "int",
+        "string",
+        "tensor",
+        "graph",
+        "floats",
+        "ints",
+        "strings",
+        "tensors",
+        "graphs",
+        "sparse tensor",
+    ];
     usize::try_from(kind).ok().and_then(|i| NAMES.get(i)).copied().unwrap_or("other")
 }

@@ -10,13 +10,15 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
-use super::constant::Constant;
+use super::batch;
+use super::constant::{Constant, Element};
+use super::pattern::Form;
 use crate::io::dtype;
 use crate::network::layers::flatten::Flatten;
 use crate::network::layers::gather::Gather;
 use crate::network::layers::reshape::Reshape;
 use crate::network::tensor::show_shape;
-use crate::network::{Activation, Layer, Node};
+use crate::network::{Layer, Node};
 
 /// The largest number of components of a value, so that a small file cannot claim a huge one.
 pub const LARGEST: usize = 1 << 22;
@@ -29,8 +31,13 @@ const MOST_COPIES: usize = 1 << 16;
 pub enum Value {
     /// Its numbers are known.
     Constant(Rc<Constant>),
+    /// Its numbers follow from the length of the open batch axis: what they are for a batch of 1 and for
+    /// one of [`OPEN`](super::batch::OPEN) (unknown if that would be too large).
+    Open(Rc<Constant>, Option<Rc<Constant>>),
     /// It depends on the network's input.
     Signal(Signal),
+    /// It depends on the input and is padded with minus infinity, before and behind each axis.
+    Padded(Signal, Vec<usize>, Vec<usize>),
 }
 
 /// A value that depends on the input.
@@ -38,8 +45,19 @@ pub enum Value {
 pub struct Signal {
     /// The value of the network: 0 is its input, `i + 1` the result of node `i`.
     pub id: usize,
-    /// The shape that ONNX gives it.
+    /// The shape that ONNX gives it, with a batch of 1.
     pub shape: Vec<usize>,
+    /// The axis along which the samples of an open batch follow each other, see [`super::batch`].
+    pub batch: Option<usize>,
+    /// The type of its numbers in the file.
+    pub element: Element,
+}
+
+impl Signal {
+    /// Another value of the network with the same shape.
+    pub fn same(&self, id: usize) -> Signal {
+        Signal { id, ..self.clone() }
+    }
 }
 
 impl From<Signal> for Vec<Value> {
@@ -52,21 +70,6 @@ impl From<Constant> for Vec<Value> {
     fn from(constant: Constant) -> Vec<Value> {
         vec![Value::Constant(Rc::new(constant))]
     }
-}
-
-/// What is known of a value: `outer * f(inner * x) + offset` for an earlier value `x`.
-#[derive(Debug, Clone)]
-pub struct Form {
-    /// The earlier value.
-    pub of: usize,
-    /// The factor before the function.
-    pub inner: f64,
-    /// The function.
-    pub function: Activation,
-    /// The factor behind the function.
-    pub outer: f64,
-    /// The summand.
-    pub offset: f64,
 }
 
 /// The part of the network that is built.
@@ -142,14 +145,20 @@ impl Builder {
         Ok((self.nodes.len(), shape))
     }
 
-    /// Value `id` of the network with a shape for ONNX; a layer is added if the network's differs.
+    /// A value with another shape for ONNX, whose batch is on axis `batch`; a layer is added if the shape
+    /// in the network differs.
     ///
     /// # Errors
     /// A shape of another size.
-    pub fn shaped(&mut self, name: &str, id: usize, shape: &[usize]) -> Result<Signal, String> {
-        let target = net_shape(shape);
-        let id = self.reshaped(name, id, target)?;
-        Ok(Signal { id, shape: shape.to_vec() })
+    pub fn shaped(
+        &mut self,
+        name: &str,
+        x: &Signal,
+        shape: &[usize],
+        batch: Option<usize>,
+    ) -> Result<Signal, String> {
+        let id = self.reshaped(name, x.id, net_shape(shape))?;
+        Ok(Signal { id, shape: shape.to_vec(), batch, element: x.element })
     }
 
     /// Value `id` with another shape in the network.
@@ -207,15 +216,16 @@ impl Builder {
             ));
         }
         let shape: Vec<usize> = order.iter().map(|&a| x.shape[a]).collect();
+        let batch = order.iter().position(|&a| Some(a) == x.batch);
         let long: Vec<usize> = order.iter().copied().filter(|&a| x.shape[a] != 1).collect();
         if long.is_sorted() {
-            return self.shaped(name, x.id, &shape);
+            return self.shaped(name, x, &shape, batch);
         }
         let moved = if order[0] == 0 { None } else { Some(0) };
         let (id, shift) = self.with_axes(name, x, moved)?;
         let order = order[shift..].iter().map(|a| a - shift).collect();
         let (id, _) = self.push(name, Arc::new(Gather::Transpose(order)), &[id])?;
-        self.shaped(name, id, &shape)
+        self.shaped(name, &x.same(id), &shape, batch)
     }
 
     /// Every `step`-th index of a part of one axis.
@@ -238,11 +248,12 @@ impl Builder {
         if (start, end, step) == (0, length, 1) {
             return Ok(x.clone());
         }
+        batch::check_apart(x, axis)?;
         shape[axis] = (end - start).div_ceil(step);
         let (id, shift) = self.with_axes(name, x, [axis])?;
         let layer = Gather::Slice { axis: axis - shift, start, end: Some(end), step };
         let (id, _) = self.push(name, Arc::new(layer), &[id])?;
-        self.shaped(name, id, &shape)
+        self.shaped(name, &x.same(id), &shape, x.batch)
     }
 
     /// Values side by side along an axis.
@@ -265,6 +276,11 @@ impl Builder {
         if rest.is_empty() {
             return Ok(first.clone());
         }
+        let mut batch = first.batch;
+        for part in parts {
+            batch::check_apart(part, axis)?;
+            batch = batch::common(batch, part.batch)?;
+        }
         let mut shape = first.shape.clone();
         shape[axis] = parts
             .iter()
@@ -278,7 +294,7 @@ impl Builder {
             shift = by;
         }
         let (id, _) = self.push(name, Arc::new(Gather::Concat(axis - shift)), &ids)?;
-        self.shaped(name, id, &shape)
+        self.shaped(name, &first.same(id), &shape, batch)
     }
 
     /// The value repeated along axes of length 1.
@@ -290,9 +306,10 @@ impl Builder {
         if x.shape == shape {
             return Ok(x.clone());
         }
-        let mut own = vec![1; shape.len().saturating_sub(x.shape.len())];
+        let before = shape.len().saturating_sub(x.shape.len());
+        let mut own = vec![1; before];
         own.extend(&x.shape);
-        let mut x = self.shaped(name, x.id, &own)?;
+        let mut x = self.shaped(name, x, &own, x.batch.map(|axis| axis + before))?;
         for (axis, &n) in shape.iter().enumerate() {
             if x.shape.get(axis) == Some(&1) && n > 1 {
                 if n > MOST_COPIES {

@@ -1,5 +1,6 @@
 //! Convolutions and batch normalisation.
 
+use super::batch;
 use super::builder::{Signal, is_batched};
 use super::operators::{Applied, Call};
 use crate::network::layers::batch_norm::BatchNorm;
@@ -25,6 +26,7 @@ pub struct Slide {
 /// # Errors
 /// Another number of axes, another batch.
 pub fn spatial(x: &Signal) -> Result<&[usize], String> {
+    check_first(x)?;
     match x.shape.as_slice() {
         [1, _, spatial @ ..] if (1..=2).contains(&spatial.len()) => Ok(spatial),
         [1, _, ..] => Err(format!(
@@ -36,6 +38,14 @@ pub fn spatial(x: &Signal) -> Result<&[usize], String> {
             show_shape(&x.shape)
         )),
     }
+}
+
+/// Checks that an open batch is on the first axis.
+///
+/// # Errors
+/// It is on another.
+pub fn check_first(x: &Signal) -> Result<(), String> {
+    if x.batch.is_some_and(|axis| axis != 0) { batch::mixed() } else { Ok(()) }
 }
 
 impl Slide {
@@ -95,6 +105,28 @@ impl Slide {
         Ok(())
     }
 
+    /// Whether one window for each `stride` elements leaves elements at the end out, by more than none.
+    pub fn skips(&self, lengths: &[usize]) -> bool {
+        lengths.iter().enumerate().any(|(axis, &n)| {
+            let s = self.strides[axis].max(1);
+            (n.div_ceil(s).saturating_sub(1) * s).saturating_add(self.kernel[axis]) < n
+        })
+    }
+
+    /// Adds paddings of all axes of a value, of which only the spatial ones may be padded.
+    ///
+    /// # Errors
+    /// The batch or the channels are padded, or by too much.
+    pub fn pad(&mut self, before: &[usize], behind: &[usize]) -> Result<(), String> {
+        if before[..2].iter().chain(&behind[..2]).any(|&n| n > 0) {
+            return Err("its operand is padded with minus infinity along its channels; export the model without that".to_owned());
+        }
+        for (pad, more) in self.pads.iter_mut().zip(before[2..].iter().chain(&behind[2..])) {
+            *pad = pad.checked_add(*more).ok_or("the padding is too large")?;
+        }
+        Ok(())
+    }
+
     fn geometry(self, groups: usize) -> Geometry {
         Geometry {
             stride: Some(PerAxis::Each(self.strides)),
@@ -122,9 +154,9 @@ fn groups(call: &Call<'_, '_>) -> Result<usize, String> {
     usize::try_from(group).map_err(|_| format!("attribute group: found {group}"))
 }
 
-/// A value with a batch of 1 and the given shape in the network.
-pub fn with_batch(id: usize, shape: &[usize]) -> Signal {
-    Signal { id, shape: std::iter::once(1).chain(shape.iter().copied()).collect() }
+/// A value with the batch of `x` and the given shape in the network.
+pub fn with_batch(x: &Signal, id: usize, shape: &[usize]) -> Signal {
+    Signal { shape: std::iter::once(1).chain(shape.iter().copied()).collect(), ..x.same(id) }
 }
 
 /// `Conv`.
@@ -137,7 +169,7 @@ pub fn conv(call: &mut Call<'_, '_>) -> Applied {
     let geometry = slide.geometry(groups(call)?);
     let layer = Conv::new(lengths.len(), weight, bias, &geometry)?;
     let (id, shape) = call.push(layer, &[x.id])?;
-    Ok(with_batch(id, &shape).into())
+    Ok(with_batch(&x, id, &shape).into())
 }
 
 /// `ConvTranspose`.
@@ -155,19 +187,22 @@ pub fn conv_transpose(call: &mut Call<'_, '_>) -> Applied {
     let extra = call.attributes.sizes("output_padding")?.map(PerAxis::Each);
     let layer = ConvTranspose::new(lengths.len(), weight, bias, &geometry, extra.as_ref())?;
     let (id, shape) = call.push(layer, &[x.id])?;
-    Ok(with_batch(id, &shape).into())
+    Ok(with_batch(&x, id, &shape).into())
 }
 
 /// `BatchNormalization` with the statistics of training.
 pub fn batch_normalization(call: &mut Call<'_, '_>) -> Applied {
     let x = call.signal(0)?;
     call.attributes.ignore(&["momentum"]);
-    if call.attributes.int("training_mode", 0)? != 0 {
+    // Before version 14 there are further results in training only.
+    let is_training = call.attributes.int("training_mode", 0)? != 0;
+    if is_training || call.node.outputs.len() > 1 {
         return Err("is in training mode, where it depends on the batch; export the model in evaluation mode (model.eval())".to_owned());
     }
     if call.attributes.int("spatial", 1)? != 1 {
         return Err("attribute spatial: found 0, expected 1".to_owned());
     }
+    check_first(&x)?;
     if !is_batched(&x.shape) {
         return Err(format!(
             "its operand has the shape {}, expected a batch of 1 and channels; export the model with a batch of 1",
@@ -180,5 +215,5 @@ pub fn batch_normalization(call: &mut Call<'_, '_>) -> Applied {
     let epsilon = call.attributes.float("epsilon", 1e-5)?;
     let layer = BatchNorm::new(Some(weight), Some(bias), mean, variance, epsilon)?;
     let (id, _) = call.push(layer, &[x.id])?;
-    Ok(Signal { id, shape: x.shape }.into())
+    Ok(x.same(id).into())
 }

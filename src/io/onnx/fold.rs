@@ -1,21 +1,26 @@
-//! What is computed from constants alone: weights and shapes.
+//! What is computed from constants alone, entry by entry.
 //!
 //! A weight that the graph computes is rounded to its own type after every operation, as a runtime does;
-//! the result is the network's weight.
+//! the result is the network's weight. Sums, products, quotients and square roots are rounded as IEEE 754
+//! has it. Sums of many numbers ([`super::fold_sums`]) and other functions have no result on which runtimes
+//! agree to the last digit: they are computed in `f64` and rounded to the type once.
 
 use std::rc::Rc;
 
-use ndarray::{ArrayD, Axis, IxDyn, SliceInfoElem, Zip};
+use ndarray::{ArrayD, IxDyn, Zip};
 
-use super::builder::Value;
 use super::constant::{Constant, Data, Element, broadcast};
-use super::moving;
 use super::operators::{Applied, Call};
-use super::tensor;
 use crate::io::dtype;
+use crate::network::Activation;
 use crate::network::tensor::show_shape;
+use crate::numeric::Interval;
 
-fn operand(call: &Call<'_, '_>, index: usize) -> Result<Rc<Constant>, String> {
+/// Operand `index`, a constant.
+///
+/// # Errors
+/// An operand that is left out.
+pub fn operand(call: &Call<'_, '_>, index: usize) -> Result<Rc<Constant>, String> {
     call.constant(index, "operand")
 }
 
@@ -80,7 +85,10 @@ fn zipped<T: Copy, R>(
 }
 
 /// Checks that a constant of that shape, which may be empty, is not far larger than the file.
-fn check_room(call: &Call<'_, '_>, shape: &[usize]) -> Result<(), String> {
+///
+/// # Errors
+/// It is.
+pub fn check_room(call: &Call<'_, '_>, shape: &[usize]) -> Result<(), String> {
     match dtype::count(shape) {
         Some(n) if n <= call.room => Ok(()),
         _ => Err(format!(
@@ -99,7 +107,7 @@ macro_rules! binary {
 }
 
 binary! {
-    /// `Add`.
+    /// `Add`, and `Sum` from left to right.
     add => |a, b| a + b, i64::checked_add;
     /// `Sub`.
     sub => |a, b| a - b, i64::checked_sub;
@@ -108,9 +116,9 @@ binary! {
     /// `Div`; integers towards zero.
     div => |a, b| a / b, i64::checked_div;
     /// `Min`.
-    min => f64::min, |a, b| Some(a.min(b));
+    min => |a, b| if a.is_nan() { a } else { a.min(b) }, |a, b| Some(a.min(b));
     /// `Max`.
-    max => f64::max, |a, b| Some(a.max(b));
+    max => |a, b| if a.is_nan() { a } else { a.max(b) }, |a, b| Some(a.max(b));
 }
 
 /// A function of one tensor, entry by entry.
@@ -170,125 +178,157 @@ pub fn cast(call: &mut Call<'_, '_>) -> Applied {
     Ok(Constant { element: to, data }.into())
 }
 
-/// Applies the same change to the entries of either type.
-macro_rules! both {
-    ($constant:expr, $values:ident => $result:expr) => {
-        match &$constant.data {
-            Data::Real($values) => $constant.with(Data::Real($result)),
-            Data::Int($values) => $constant.with(Data::Int($result)),
-        }
-    };
-}
-
-/// `Transpose`.
-pub fn transpose(call: &mut Call<'_, '_>) -> Applied {
+/// A function of finite numbers that is known by enclosures, entry by entry: the number of the type nearest
+/// to the middle of the enclosure.
+fn enclosed(call: &Call<'_, '_>, f: impl Fn(f64) -> Interval) -> Applied {
     let x = operand(call, 0)?;
-    let rank = x.shape().len();
-    let order = moving::order(call, rank)?;
-    let mut sorted = order.clone();
-    sorted.sort_unstable();
-    if !sorted.iter().copied().eq(0..rank) {
-        return Err(format!("{order:?} is not an order of {rank} axes"));
+    if !x.element.is_real() {
+        return Err(format!(
+            "has an operand of the type {}, expected real numbers",
+            x.element.name()
+        ));
     }
-    let axes = IxDyn(&order);
-    Ok(both!(x, v => v.view().permuted_axes(axes).as_standard_layout().into_owned()).into())
+    let values = x.reals("its operand")?;
+    Ok(x.with(Data::Real(values.mapv(|v| x.element.round(f(v).midpoint())))).into())
 }
 
-/// `Concat`.
-pub fn concat(call: &mut Call<'_, '_>) -> Applied {
-    let parts: Result<Vec<Rc<Constant>>, String> =
-        (0..call.inputs.len()).map(|i| operand(call, i)).collect();
-    let parts = parts?;
-    let first = parts.first().ok_or("has no operands")?;
-    let axis = call.axis(call.attributes.int("axis", 0)?, first.shape().len())?;
-    let (mut reals, mut ints) = (Vec::new(), Vec::new());
-    for part in &parts {
-        match &part.data {
-            Data::Real(values) => reals.push(values.view()),
-            Data::Int(values) => ints.push(values.view()),
+/// An activation function.
+///
+/// # Errors
+/// Parameters that the function does not take; an operand that is not finite.
+pub fn activation(call: &Call<'_, '_>, function: &Activation) -> Applied {
+    function.validate()?;
+    enclosed(call, |x| function.value(Interval::point(x)))
+}
+
+/// `Exp`.
+pub fn exp(call: &mut Call<'_, '_>) -> Applied {
+    enclosed(call, |x| Interval::point(x).exp())
+}
+
+/// `Log` of positive numbers.
+pub fn log(call: &mut Call<'_, '_>) -> Applied {
+    let x = operand(call, 0)?;
+    if x.reals("its operand")?.iter().any(|&v| v <= 0.0) {
+        return Err("takes the logarithm of a number that is not positive".to_owned());
+    }
+    enclosed(call, |x| Interval::point(x).ln())
+}
+
+/// `Pow`; the exponents may be of another type.
+pub fn pow(call: &mut Call<'_, '_>) -> Applied {
+    let (base, exponent) = (operand(call, 0)?, operand(call, 1)?);
+    let shape = broadcast(base.shape(), exponent.shape())?;
+    check_room(call, &shape)?;
+    if let (Data::Int(x), Data::Int(n)) = (&base.data, &exponent.data) {
+        let power = |x: i64, n: i64| u32::try_from(n).ok().and_then(|n| x.checked_pow(n));
+        let powers = zipped(x, n, &shape, power)?;
+        if powers.iter().any(Option::is_none) {
+            return Err("an integer result does not exist or is too large".to_owned());
+        }
+        return Ok(base.with(Data::Int(powers.mapv(|n| n.unwrap_or(0)))).into());
+    }
+    if !base.element.is_real() {
+        return Err("a power of integers with a real exponent is not supported".to_owned());
+    }
+    let (x, y) = (base.reals("its operand")?, exponent.reals("its exponent")?);
+    let powers = zipped(&x, &y, &shape, |x, y| base.element.round(power(x, y)))?;
+    Ok(base.with(Data::Real(powers)).into())
+}
+
+/// `x^y`, NaN where that is not a real number.
+fn power(x: f64, y: f64) -> f64 {
+    let size = || (Interval::point(y) * Interval::point(x.abs()).ln()).exp().midpoint();
+    let is_odd = y % 2.0 != 0.0;
+    match y {
+        0.0 => 1.0,
+        1.0 => x,
+        2.0 => x * x,
+        0.5 => x.sqrt(),
+        -1.0 => 1.0 / x,
+        _ if x == 0.0 => {
+            if y > 0.0 {
+                0.0
+            } else {
+                f64::INFINITY
+            }
+        }
+        _ if x > 0.0 => size(),
+        _ if y.fract() != 0.0 => f64::NAN,
+        _ => {
+            if is_odd {
+                -size()
+            } else {
+                size()
+            }
         }
     }
-    let lengths = parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.count()));
-    check_room(call, &[lengths.ok_or("the result is too large")?])?;
-    let fail = |_| "its operands cannot be put together".to_owned();
-    let data = if ints.is_empty() {
-        Data::Real(ndarray::concatenate(Axis(axis), &reals).map_err(fail)?)
-    } else if reals.is_empty() {
-        Data::Int(ndarray::concatenate(Axis(axis), &ints).map_err(fail)?)
-    } else {
+}
+
+/// A comparison, entry by entry.
+fn compare(call: &Call<'_, '_>, real: fn(f64, f64) -> bool, int: fn(i64, i64) -> bool) -> Applied {
+    let (a, b) = (operand(call, 0)?, operand(call, 1)?);
+    let shape = broadcast(a.shape(), b.shape())?;
+    check_room(call, &shape)?;
+    let results = match (&a.data, &b.data) {
+        (Data::Real(x), Data::Real(y)) => zipped(x, y, &shape, |x, y| i64::from(real(x, y)))?,
+        (Data::Int(x), Data::Int(y)) => zipped(x, y, &shape, |x, y| i64::from(int(x, y)))?,
+        _ => return Err("its operands have different types".to_owned()),
+    };
+    Ok(Constant { element: Element::BOOL, data: Data::Int(results) }.into())
+}
+
+/// `Equal`.
+pub fn equal(call: &mut Call<'_, '_>) -> Applied {
+    compare(call, |x, y| x == y, |x, y| x == y)
+}
+
+/// `Less`.
+pub fn less(call: &mut Call<'_, '_>) -> Applied {
+    compare(call, |x, y| x < y, |x, y| x < y)
+}
+
+/// `Greater`.
+pub fn greater(call: &mut Call<'_, '_>) -> Applied {
+    compare(call, |x, y| x > y, |x, y| x > y)
+}
+
+/// `Not`.
+pub fn not(call: &mut Call<'_, '_>) -> Applied {
+    let x = operand(call, 0)?;
+    match &x.data {
+        Data::Int(values) if x.element == Element::BOOL => {
+            Ok(x.with(Data::Int(values.mapv(|n| i64::from(n == 0)))).into())
+        }
+        _ => Err(format!("has an operand of the type {}, expected bool", x.element.name())),
+    }
+}
+
+/// `Where`: entries of the second operand where the first is true, of the third elsewhere.
+pub fn choose(call: &mut Call<'_, '_>) -> Applied {
+    fn chosen<T: Copy>(
+        which: &ArrayD<i64>,
+        x: &ArrayD<T>,
+        y: &ArrayD<T>,
+        shape: &[usize],
+    ) -> Result<ArrayD<T>, String> {
+        let both = zipped(x, y, shape, |x, y| (x, y))?;
+        let which = which.broadcast(IxDyn(shape)).ok_or("its operands do not fit together")?;
+        Ok(Zip::from(&both).and(which).map_collect(|&(x, y), &n| if n != 0 { x } else { y }))
+    }
+    let (which, x, y) = (operand(call, 0)?, operand(call, 1)?, operand(call, 2)?);
+    let shape = broadcast(&broadcast(x.shape(), y.shape())?, which.shape())?;
+    check_room(call, &shape)?;
+    let Data::Int(condition) = &which.data else {
+        return Err("its condition is not of the type bool".to_owned());
+    };
+    let data = match (&x.data, &y.data) {
+        (Data::Real(a), Data::Real(b)) => Data::Real(chosen(condition, a, b, &shape)?),
+        (Data::Int(a), Data::Int(b)) => Data::Int(chosen(condition, a, b, &shape)?),
+        _ => return Err("its operands have different types".to_owned()),
+    };
+    if x.element != y.element {
         return Err("its operands have different types".to_owned());
-    };
-    Ok(first.with(data).into())
-}
-
-/// `Slice`.
-pub fn slice(call: &mut Call<'_, '_>) -> Applied {
-    let x = operand(call, 0)?;
-    let mut info = vec![SliceInfoElem::from(..); x.shape().len()];
-    for (axis, [start, end, step]) in moving::slices(call, x.shape())? {
-        let step = isize::try_from(step).map_err(|_| "the step is too large".to_owned())?;
-        let end = Some(end.max(start) as isize);
-        info[axis] = SliceInfoElem::Slice { start: start as isize, end, step };
     }
-    Ok(both!(x, v => v.slice(info.as_slice()).to_owned()).into())
-}
-
-/// `Gather`.
-pub fn gather(call: &mut Call<'_, '_>) -> Applied {
-    let x = operand(call, 0)?;
-    let axis = call.axis(call.attributes.int("axis", 0)?, x.shape().len())?;
-    let indices = moving::indices(call, x.shape()[axis])?;
-    let mut shape = x.shape().to_vec();
-    shape.splice(axis..=axis, operand(call, 1)?.shape().iter().copied());
-    check_room(call, &shape)?;
-    let selected = both!(x, v => v.select(Axis(axis), &indices));
-    Ok(selected.reshaped(&shape)?.into())
-}
-
-/// `Expand`.
-pub fn expand(call: &mut Call<'_, '_>) -> Applied {
-    let x = operand(call, 0)?;
-    let shape = broadcast(x.shape(), &lengths(call, 1)?)?;
-    check_room(call, &shape)?;
-    let target = IxDyn(&shape);
-    let fail = || "its operand cannot be broadcast to that shape".to_owned();
-    Ok(both!(x, v => v.broadcast(target).ok_or_else(fail)?.to_owned()).into())
-}
-
-/// The shape that operand `index` is.
-fn lengths(call: &Call<'_, '_>, index: usize) -> Result<Vec<usize>, String> {
-    let values = call.constant(index, "shape")?.integers("its shape")?;
-    let lengths: Result<Vec<usize>, _> = values.iter().map(|&n| usize::try_from(n)).collect();
-    lengths.map_err(|_| format!("the shape {values:?} has a negative length"))
-}
-
-/// `ConstantOfShape`.
-pub fn constant_of_shape(call: &mut Call<'_, '_>) -> Applied {
-    let shape = lengths(call, 0)?;
-    check_room(call, &shape)?;
-    let value = match call.attributes.tensor("value")? {
-        Some(stored) => tensor::read(stored, call.folder)?,
-        None => Constant {
-            element: Element::F32,
-            data: Data::Real(ndarray::Array1::zeros(1).into_dyn()),
-        },
-    };
-    if value.count() != 1 {
-        return Err("attribute value: expected a single number".to_owned());
-    }
-    let target = IxDyn(&shape);
-    let value = value.reshaped(&[])?;
-    let fail = || "the shape is too large".to_owned();
-    Ok(both!(value, v => v.broadcast(target).ok_or_else(fail)?.to_owned()).into())
-}
-
-/// `Constant`.
-pub fn constant(call: &mut Call<'_, '_>) -> Applied {
-    if let Some(stored) = call.attributes.tensor("value")? {
-        return Ok(tensor::read(stored, call.folder)?.into());
-    }
-    match call.attributes.numbers()? {
-        Some(constant) => Ok(vec![Value::Constant(Rc::new(constant))]),
-        None => Err("has no value of a type that is supported (tensors and numbers)".to_owned()),
-    }
+    Ok(x.with(data).into())
 }

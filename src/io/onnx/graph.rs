@@ -10,7 +10,8 @@ use super::builder::{Builder, Signal, Value, net_shape};
 use super::constant::Element;
 use super::operators::{self, Call};
 use super::proto::{Graph, Node, ValueInfo};
-use super::tensor;
+use super::refused::CONTROL;
+use super::{sparse, tensor};
 use crate::io::error::{ReadError, did_you_mean, some_of};
 use crate::io::source::Input;
 use crate::network::{Activation, Network};
@@ -20,6 +21,8 @@ pub struct Translator<'t, 'a> {
     file: &'t str,
     folder: Option<&'t Path>,
     graph: &'t Graph<'a>,
+    opset: i64,
+    functions: &'t [(&'a str, &'a str)],
     output: &'t str,
     /// The operation that gives each value.
     producers: HashMap<&'t str, usize>,
@@ -43,7 +46,12 @@ fn name<'t>(node: &'t Node<'_>) -> &'t str {
 ///
 /// # Errors
 /// The first operation that cannot be translated, or what is wrong with the graph as a whole.
-pub fn network(input: &Input, graph: &Graph<'_>) -> Result<Network, ReadError> {
+pub fn network(
+    input: &Input,
+    graph: &Graph<'_>,
+    opset: i64,
+    functions: &[(&str, &str)],
+) -> Result<Network, ReadError> {
     let fail = |reason: String| ReadError::new(&input.file, reason);
     let output = only_output(graph).map_err(fail)?;
     let producers = producers(graph).map_err(fail)?;
@@ -54,8 +62,12 @@ pub fn network(input: &Input, graph: &Graph<'_>) -> Result<Network, ReadError> {
         )));
     }
     let needed = needed(graph, &producers, output);
+    if let Some(node) = control_flow(graph, &producers, &needed) {
+        let reason = "chooses or repeats a part of the graph, and control flow is not supported; export the model with fixed shapes, or simplify it with onnxsim";
+        return Err(ReadError::at(&input.file, place(node), reason));
+    }
     let (source, mut notes) = only_input(graph, &needed).map_err(fail)?;
-    let shape = input_shape(source, &mut notes)
+    let (shape, batch) = input_shape(source, &mut notes)
         .map_err(|reason| ReadError::at(&input.file, format!("input {}", source.name), reason))?;
     let builder = Builder::new(&shape)
         .map_err(|reason| ReadError::at(&input.file, format!("input {}", source.name), reason))?;
@@ -64,6 +76,8 @@ pub fn network(input: &Input, graph: &Graph<'_>) -> Result<Network, ReadError> {
         file: &input.file,
         folder: input.folder.as_deref(),
         graph,
+        opset,
+        functions,
         output,
         producers,
         values: HashMap::new(),
@@ -71,7 +85,8 @@ pub fn network(input: &Input, graph: &Graph<'_>) -> Result<Network, ReadError> {
         // A stored entry takes at least a byte; what is in other files is added.
         budget: input.bytes.len().saturating_add(1 << 20),
     };
-    translator.values.insert(source.name, Value::Signal(Signal { id: 0, shape }));
+    let element = Element(source.element);
+    translator.values.insert(source.name, Value::Signal(Signal { id: 0, shape, batch, element }));
     let id = translator.run()?;
     notes.append(&mut translator.builder.notes);
     let nodes = translator.builder.finish(id);
@@ -96,9 +111,26 @@ fn only_output<'t>(graph: &'t Graph<'_>) -> Result<&'t str, String> {
     }
 }
 
+/// The names of the constants that are stored, the sparse ones last.
+fn stored<'t>(graph: &'t Graph<'_>) -> impl Iterator<Item = &'t str> {
+    let sparse = graph.sparse.iter().map(|s| s.values.as_ref().map_or("", |values| values.name));
+    graph.initializers.iter().map(|t| t.name).chain(sparse)
+}
+
+/// The first operation with a graph inside of it on which the output depends.
+fn control_flow<'t, 'a>(
+    graph: &'t Graph<'a>,
+    producers: &HashMap<&str, usize>,
+    needed: &HashSet<&str>,
+) -> Option<&'t Node<'a>> {
+    let indices = needed.iter().filter_map(|name| producers.get(name).copied());
+    let of_control = |&i: &usize| CONTROL.contains(&graph.nodes[i].operator);
+    indices.filter(of_control).min().map(|i| &graph.nodes[i])
+}
+
 /// The inputs that are not constants.
 fn sources<'t, 'a>(graph: &'t Graph<'a>) -> Vec<&'t ValueInfo<'a>> {
-    let constants: HashSet<&str> = graph.initializers.iter().map(|t| t.name).collect();
+    let constants: HashSet<&str> = stored(graph).collect();
     graph.inputs.iter().filter(|i| !constants.contains(i.name)).collect()
 }
 
@@ -128,8 +160,11 @@ fn only_input<'t, 'a>(
     }
 }
 
-/// The shape of the input with a batch of 1.
-fn input_shape(info: &ValueInfo<'_>, notes: &mut Vec<String>) -> Result<Vec<usize>, String> {
+/// The shape of the input with a batch of 1, and the axis of the batch if it is open.
+fn input_shape(
+    info: &ValueInfo<'_>,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<usize>, Option<usize>), String> {
     let element = Element(info.element);
     if !info.is_tensor || !(element.is_real() || element.0 == 0) {
         let found = if info.is_tensor { element.name() } else { "a sequence or map" };
@@ -140,11 +175,14 @@ fn input_shape(info: &ValueInfo<'_>, notes: &mut Vec<String>) -> Result<Vec<usiz
     let Some(shape) = &info.shape else {
         return Err("has no shape; export the model with the shape of its input".to_owned());
     };
-    let mut lengths = Vec::new();
+    let (mut lengths, mut batch) = (Vec::new(), None);
     for (axis, length) in shape.iter().enumerate() {
         match length.map(|n| usize::try_from(n as i64)) {
             Some(Ok(n)) if n > 0 => lengths.push(n),
-            _ if axis == 0 => lengths.push(1),
+            _ if axis == 0 => {
+                lengths.push(1);
+                batch = Some(0);
+            }
             _ => {
                 return Err(format!(
                     "axis {axis} has no fixed length; export the model with a fixed shape (only the first axis, the batch, may be open)"
@@ -158,18 +196,15 @@ fn input_shape(info: &ValueInfo<'_>, notes: &mut Vec<String>) -> Result<Vec<usiz
             lengths[0]
         ));
     }
-    Ok(lengths)
+    Ok((lengths, batch))
 }
 
 fn producers<'t>(graph: &'t Graph<'_>) -> Result<HashMap<&'t str, usize>, String> {
     let mut producers = HashMap::new();
     let mut stored: HashSet<&str> = HashSet::new();
-    for tensor in &graph.initializers {
-        if !stored.insert(tensor.name) {
-            return Err(format!(
-                "the constant {} is stored twice; the file is damaged",
-                tensor.name
-            ));
+    for name in self::stored(graph) {
+        if !stored.insert(name) {
+            return Err(format!("the constant {name} is stored twice; the file is damaged"));
         }
     }
     stored.extend(graph.inputs.iter().map(|input| input.name));
@@ -207,7 +242,7 @@ impl<'t, 'a> Translator<'t, 'a> {
     /// The output as a value of the network, which is its last.
     fn run(&mut self) -> Result<usize, ReadError> {
         let constants: HashMap<&str, usize> =
-            self.graph.initializers.iter().enumerate().map(|(i, t)| (t.name, i)).collect();
+            stored(self.graph).enumerate().map(|(i, name)| (name, i)).collect();
         if let Some(&index) = self.producers.get(self.output) {
             self.compute(index, &constants)?;
         }
@@ -218,7 +253,10 @@ impl<'t, 'a> Translator<'t, 'a> {
                 pushed.map(|(id, _)| id).map_err(|reason| ReadError::new(self.file, reason))
             }
             Some(Value::Signal(signal)) => Ok(signal.id),
-            Some(Value::Constant(_)) => {
+            Some(Value::Padded(..)) => {
+                Err(ReadError::new(self.file, "the output is padded with minus infinity"))
+            }
+            Some(Value::Constant(_) | Value::Open(..)) => {
                 Err(ReadError::new(self.file, "the output does not depend on the input"))
             }
             None => {
@@ -275,10 +313,16 @@ impl<'t, 'a> Translator<'t, 'a> {
             let reason = format!("takes the value {input}, which nothing computes{hint}");
             return Err(self.fail(index, reason));
         };
-        let constant = tensor::read(&self.graph.initializers[number], self.folder);
+        let dense = &self.graph.initializers;
+        let constant = match dense.get(number) {
+            Some(stored) => tensor::read(stored, self.folder),
+            None => {
+                sparse::read(&self.graph.sparse[number - dense.len()], self.folder, self.budget)
+            }
+        };
         let constant = constant
             .map_err(|reason| ReadError::at(self.file, format!("tensor {input}"), reason))?;
-        if self.graph.initializers[number].is_external {
+        if dense.get(number).is_some_and(|tensor| tensor.is_external) {
             // As many entries were read from a file of that size.
             self.budget = self.budget.saturating_add(2 * constant.count());
         }
@@ -318,6 +362,8 @@ impl<'t, 'a> Translator<'t, 'a> {
             name: name(node),
             attributes: Attributes::new(&node.attributes),
             inputs,
+            opset: self.opset,
+            functions: self.functions,
             room: self.budget,
             builder: &mut self.builder,
             folder: self.folder,
@@ -325,7 +371,7 @@ impl<'t, 'a> Translator<'t, 'a> {
         };
         let values = operators::apply(&mut call).map_err(|reason| self.fail(index, reason))?;
         for (output, value) in node.outputs.iter().zip(values) {
-            if let Value::Constant(constant) = &value {
+            if let Value::Constant(constant) | Value::Open(constant, _) = &value {
                 self.spend(index, constant.count())?;
             }
             self.values.insert(output, value);

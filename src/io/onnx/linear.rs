@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix2};
 
-use super::arithmetic::{combine, scale, shift};
+use super::arithmetic::{combine, exact_product, scale, shift};
+use super::batch;
 use super::builder::{Signal, Value};
 use super::constant::{Constant, Data};
 use super::operators::{Applied, Call};
@@ -67,23 +68,25 @@ fn times(
             show_shape(&x.shape)
         ));
     };
+    batch::check_apart(x, rows.len())?;
     let mut shape = rows.to_vec();
     while batch > 0 && shape.len() < batch + 1 {
         shape.insert(0, 1);
     }
+    let place = x.batch.map(|axis| axis + shape.len() - rows.len());
     if !is_vector {
         shape.push(columns);
     }
     let count: usize = rows.iter().product();
     let weight = weight.reversed_axes().as_standard_layout().into_owned();
     if count == 1 {
-        return dense(call, x.id, weight, &shape);
+        return dense(call, x, weight, &shape, place);
     }
-    let flat = call.builder.shaped(call.name, x.id, &[1, count, last])?;
+    let flat = call.builder.shaped(call.name, x, &[1, count, last], None)?;
     let (id, _) = call.push(Gather::Transpose(vec![1, 0]), &[flat.id])?;
     let (id, _) = call.push(kernel(weight)?, &[id])?;
     let (id, _) = call.push(Gather::Transpose(vec![1, 0]), &[id])?;
-    call.builder.shaped(call.name, id, &shape)
+    call.builder.shaped(call.name, &x.same(id), &shape, place)
 }
 
 /// `W x` for each vector along the last axis but one of `x`.
@@ -106,31 +109,38 @@ fn left_times(
             show_shape(&x.shape)
         ));
     }
+    batch::check_apart(x, outer.len())?;
     let mut shape = vec![1; outer.len().max(batch)];
+    let place = x.batch.map(|axis| match axis < outer.len() {
+        true => axis + shape.len() - outer.len(),
+        false => shape.len() + usize::from(!is_vector),
+    });
     if !is_vector {
         shape.push(rows);
     }
     shape.extend(columns);
     if columns.unwrap_or(1) == 1 {
-        return dense(call, x.id, weight, &shape);
+        return dense(call, x, weight, &shape, place);
     }
-    let flat = call.builder.shaped(call.name, x.id, &[1, inner, columns.unwrap_or(1)])?;
+    let planes = [1, inner, columns.unwrap_or(1)];
+    let flat = call.builder.shaped(call.name, x, &planes, None)?;
     let (id, _) = call.push(kernel(weight)?, &[flat.id])?;
-    call.builder.shaped(call.name, id, &shape)
+    call.builder.shaped(call.name, &x.same(id), &shape, place)
 }
 
 /// The product with one vector.
 fn dense(
     call: &mut Call<'_, '_>,
-    x: usize,
+    x: &Signal,
     weight: Array2<f64>,
     shape: &[usize],
+    batch: Option<usize>,
 ) -> Result<Signal, String> {
     let bias = Array1::zeros(weight.nrows());
     let layer = Dense::new(weight.clone(), bias).map_err(|error| error.to_string())?;
-    let (id, _) = call.builder.push(call.name, Arc::new(layer), &[x])?;
+    let (id, _) = call.builder.push(call.name, Arc::new(layer), &[x.id])?;
     call.builder.set_plain(id, weight);
-    call.builder.shaped(call.name, id, shape)
+    call.builder.shaped(call.name, &x.same(id), shape, batch)
 }
 
 /// The product with each of several vectors: a convolution with windows of length 1.
@@ -157,6 +167,9 @@ pub fn gemm(call: &mut Call<'_, '_>) -> Applied {
             let product = left_times(call, weight, &b, false, 0)?;
             scale(call, &product, ndarray::arr0(rest).into_dyn(), false)?
         }
+        (Value::Constant(_), Value::Constant(_)) => {
+            return Err("adds a value that depends on the input to a product of constants; simplify the model first, for example with onnxsim".to_owned());
+        }
         _ => return Err(TWO.to_owned()),
     };
     let summand = call.optional(2).cloned().filter(|_| beta != 0.0);
@@ -167,6 +180,7 @@ pub fn gemm(call: &mut Call<'_, '_>) -> Applied {
             combine(call, &product, &c, vec![])?
         }
         Some(Value::Constant(c)) => biased(call, &product, &c, beta)?,
+        Some(_) => return Err("its summand is not supported; simplify the model first".to_owned()),
     };
     if sum.shape != product.shape {
         return Err(format!(
@@ -185,7 +199,7 @@ fn biased(
     beta: f64,
 ) -> Result<Signal, String> {
     let values = c.reals("its bias")?;
-    if let Some(values) = exact_product(&values, beta) {
+    if let Some(values) = exact_products(&values, beta) {
         return shift(call, product, &c.with(Data::Real(values)), 1.0, false);
     }
     let factor = || ndarray::arr0(beta).into_dyn();
@@ -213,23 +227,15 @@ fn gemm_matrix(constant: &Constant, transpose: bool) -> Result<Array2<f64>, Stri
 
 /// The matrix times `alpha` and 1 where that is exact, else the matrix and `alpha`.
 fn scaled(weight: Array2<f64>, alpha: f64) -> (Array2<f64>, f64) {
-    let product = exact_product(&weight.clone().into_dyn(), alpha);
+    let product = exact_products(&weight.clone().into_dyn(), alpha);
     match product.and_then(|p| p.into_dimensionality::<Ix2>().ok()) {
         Some(product) => (product, 1.0),
         None => (weight, alpha),
     }
 }
 
-/// The products with `factor`, if none of them is rounded: `fma(x, y, -fl(x y))` is the rounding error of
-/// the product as long as that is far from underflow.
-fn exact_product(values: &ArrayD<f64>, factor: f64) -> Option<ArrayD<f64>> {
-    let exact = |x: f64| {
-        let product = x * factor;
-        let is_zero = x == 0.0 || factor == 0.0;
-        let is_normal = product.abs() > 1e-250 && product.is_finite();
-        let is_exact = is_zero || is_normal && x.mul_add(factor, -product) == 0.0;
-        is_exact.then_some(product)
-    };
-    let products: Option<Vec<f64>> = values.iter().map(|&x| exact(x)).collect();
+/// The products with `factor`, if none of them is rounded.
+fn exact_products(values: &ArrayD<f64>, factor: f64) -> Option<ArrayD<f64>> {
+    let products: Option<Vec<f64>> = values.iter().map(|&x| exact_product(x, factor)).collect();
     ArrayD::from_shape_vec(values.raw_dim(), products?).ok()
 }

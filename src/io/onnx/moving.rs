@@ -1,9 +1,8 @@
-//! Operations that move, select and repeat values, and padding.
+//! Operations that move, select and repeat values.
 
-use super::builder::{Signal, Value, count, is_batched};
+use super::batch;
+use super::builder::{Signal, Value};
 use super::operators::{Applied, Call};
-use crate::network::layers::gather::Gather;
-use crate::network::tensor::show_shape;
 
 /// The order of axes of a `Transpose`: reversed if it is not given.
 pub fn order(call: &Call<'_, '_>, rank: usize) -> Result<Vec<usize>, String> {
@@ -47,9 +46,12 @@ pub fn slices(call: &Call<'_, '_>, shape: &[usize]) -> Result<Vec<(usize, [usize
     if [ends.len(), axes.len(), steps.len()].iter().any(|&n| n != starts.len()) {
         return Err("starts, ends, axes and steps differ in length".to_owned());
     }
-    let mut parts = Vec::new();
+    let mut parts: Vec<(usize, [usize; 3])> = Vec::new();
     for i in 0..starts.len() {
         let axis = call.axis(axes[i], shape.len())?;
+        if parts.iter().any(|(other, _)| *other == axis) {
+            return Err(format!("axis {axis} is named twice"));
+        }
         let length = shape[axis] as i64;
         let bound = |n: i64| (if n < 0 { n.saturating_add(length) } else { n }).clamp(0, length);
         let step = usize::try_from(steps[i]).ok().filter(|&s| s > 0).ok_or_else(|| {
@@ -63,38 +65,71 @@ pub fn slices(call: &Call<'_, '_>, shape: &[usize]) -> Result<Vec<(usize, [usize
 /// `Slice`.
 pub fn slice(call: &mut Call<'_, '_>) -> Applied {
     let mut x = call.signal(0)?;
-    for (axis, part) in slices(call, &x.shape)? {
+    let inputs = call.inputs.clone();
+    call.settle(&inputs, false)?;
+    let parts = slices(call, &x.shape)?;
+    if let Some(batch) = x.batch {
+        call.settle(&inputs, true)?;
+        let wide = x.wide();
+        for (one, many) in parts.iter().zip(slices(call, &wide)?) {
+            let whole = |n: usize| [0, n, 1];
+            let apart = if one.0 == batch {
+                one.1 == whole(x.shape[batch]) && many.1 == whole(wide[batch])
+            } else {
+                *one == many
+            };
+            if !apart {
+                return batch::mixed();
+            }
+        }
+    }
+    for (axis, part) in parts {
         x = call.builder.slice(call.name, &x, axis, part)?;
     }
     Ok(x.into())
 }
 
-/// `Split`.
-pub fn split(call: &mut Call<'_, '_>) -> Applied {
-    let x = call.signal(0)?;
-    let axis = call.axis(call.attributes.int("axis", 0)?, x.shape.len())?;
-    let (length, parts) = (x.shape[axis], call.node.outputs.len());
-    call.attributes.ignore(&["num_outputs"]);
+/// The lengths of the parts of a `Split` of an axis of the given length.
+pub fn lengths(call: &Call<'_, '_>, axis: usize, length: usize) -> Result<Vec<usize>, String> {
+    let parts = call.node.outputs.len();
     let given = match call.optional_constant(1, "list of lengths")? {
         Some(lengths) => Some(lengths.integers("its list of lengths")?),
         None => call.attributes.ints("split")?,
     };
+    let told = call.attributes.int("num_outputs", parts as i64)?;
+    if usize::try_from(told) != Ok(parts) || given.is_some() && call.attributes.has("num_outputs") {
+        return Err(format!(
+            "attribute num_outputs: found {told} for {parts} results, expected their number, or a list of lengths"
+        ));
+    }
     let lengths: Vec<usize> = match given {
         Some(given) => given.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect(),
+        // Since version 18 the last part may be shorter.
         None => {
             let each = length.div_ceil(parts.max(1));
             (0..parts).map(|i| length.saturating_sub(i * each).min(each)).collect()
         }
     };
     let sum = lengths.iter().try_fold(0usize, |sum, &n| sum.checked_add(n));
-    if sum != Some(length) || lengths.len() != parts || lengths.contains(&0) {
+    let uneven = call.opset < 18 && !length.is_multiple_of(parts.max(1));
+    let automatic = call.optional(1).is_none() && !call.attributes.has("split");
+    if sum != Some(length) || lengths.len() != parts || lengths.contains(&0) || automatic && uneven
+    {
         return Err(format!(
             "axis {axis} of length {length} cannot be split into {parts} parts of lengths {lengths:?}"
         ));
     }
+    Ok(lengths)
+}
+
+/// `Split`.
+pub fn split(call: &mut Call<'_, '_>) -> Applied {
+    let x = call.signal(0)?;
+    let axis = call.axis(call.attributes.int("axis", 0)?, x.shape.len())?;
+    batch::check_apart(&x, axis)?;
     let mut start = 0;
     let mut values = Vec::new();
-    for n in lengths {
+    for n in lengths(call, axis, x.shape[axis])? {
         let part = call.builder.slice(call.name, &x, axis, [start, start + n, 1])?;
         values.push(Value::Signal(part));
         start += n;
@@ -115,13 +150,12 @@ pub fn indices(call: &Call<'_, '_>, length: usize) -> Result<Vec<usize>, String>
 
 /// `Gather` with known indices.
 pub fn gather(call: &mut Call<'_, '_>) -> Applied {
-    let x = match call.value(0)? {
-        Value::Signal(x) => x.clone(),
-        Value::Constant(_) => {
-            return Err("looks up values at an index that depends on the input, which is not continuous; bound the part after it".to_owned());
-        }
-    };
+    if let Value::Constant(_) = call.value(0)? {
+        return Err("looks up values at an index that depends on the input, which is not continuous; bound the part after it".to_owned());
+    }
+    let x = call.signal(0)?;
     let axis = call.axis(call.attributes.int("axis", 0)?, x.shape.len())?;
+    batch::check_apart(&x, axis)?;
     let index_shape = call.constant(1, "list of indices")?.shape().to_vec();
     let indices = indices(call, x.shape[axis])?;
     let [first, rest @ ..] = indices.as_slice() else { return Err("has no indices".to_owned()) };
@@ -137,80 +171,28 @@ pub fn gather(call: &mut Call<'_, '_>) -> Applied {
         }
         call.builder.concat(call.name, &parts, axis)?
     };
+    let place = x.batch.map(|a| if a < axis { a } else { a + index_shape.len() - 1 });
     let mut shape = x.shape.clone();
     shape.splice(axis..=axis, index_shape);
-    Ok(call.builder.shaped(call.name, selected.id, &shape)?.into())
+    Ok(call.builder.shaped(call.name, &selected, &shape, place)?.into())
 }
 
 /// `Expand`.
 pub fn expand(call: &mut Call<'_, '_>) -> Applied {
     let x = call.signal(0)?;
-    let wanted = call.constant(1, "shape")?.integers("its shape")?;
-    let wanted: Result<Vec<usize>, _> = wanted.iter().map(|&n| usize::try_from(n)).collect();
-    let wanted = wanted.map_err(|_| "its shape has a negative length".to_owned())?;
-    let shape = super::constant::broadcast(&x.shape, &wanted)?;
+    let inputs = call.inputs.clone();
+    let target = |call: &Call<'_, '_>, from: &[usize]| -> Result<Vec<usize>, String> {
+        let wanted = call.constant(1, "shape")?.integers("its shape")?;
+        let wanted: Result<Vec<usize>, _> = wanted.iter().map(|&n| usize::try_from(n)).collect();
+        let wanted = wanted.map_err(|_| "its shape has a negative length".to_owned())?;
+        super::constant::broadcast(from, &wanted)
+    };
+    call.settle(&inputs, false)?;
+    let shape = target(call, &x.shape)?;
+    if x.batch.is_some() {
+        call.settle(&inputs, true)?;
+        let wide = target(call, &x.wide()).or_else(|_| batch::mixed())?;
+        batch::reshaped(&x, &shape, &wide)?;
+    }
     Ok(call.builder.expand(call.name, &x, &shape)?.into())
-}
-
-/// `Pad` with zeros.
-pub fn pad(call: &mut Call<'_, '_>) -> Applied {
-    let x = call.signal(0)?;
-    let mode = call.attributes.text("mode", "constant")?;
-    if mode != "constant" {
-        return Err(format!("attribute mode: found {mode}, only constant (zeros) is supported"));
-    }
-    let value = match call.optional_constant(2, "value")? {
-        Some(value) => value.scalar("its value")?,
-        None => call.attributes.float("value", 0.0)?,
-    };
-    if value != 0.0 {
-        return Err(format!("pads with {value}, only 0 is supported"));
-    }
-    let (before, behind) = paddings(call, &x.shape)?;
-    let shape: Vec<usize> =
-        (0..x.shape.len()).map(|a| x.shape[a] + before[a] + behind[a]).collect();
-    count(&shape)?;
-    if shape == x.shape {
-        return Ok(x.into());
-    }
-    let padded = (0..x.shape.len()).filter(|&a| shape[a] != x.shape[a]);
-    let (id, shift) = call.builder.with_axes(call.name, &x, padded)?;
-    let (before, behind) = (before[shift..].to_vec(), behind[shift..].to_vec());
-    let (id, _) = call.push(Gather::Pad { before, behind }, &[id])?;
-    debug_assert!(shift == 0 || is_batched(&shape));
-    Ok(call.builder.shaped(call.name, id, &shape)?.into())
-}
-
-/// The numbers of zeros before and behind each axis.
-fn paddings(call: &Call<'_, '_>, shape: &[usize]) -> Result<(Vec<usize>, Vec<usize>), String> {
-    let rank = shape.len();
-    let given = match call.optional_constant(1, "pads")? {
-        Some(pads) => pads.integers("pads")?,
-        None => call.attributes.ints("pads")?.ok_or("pads is missing")?,
-    };
-    let axes = match call.optional_constant(3, "axes")? {
-        Some(axes) => axes.integers("axes")?,
-        None => (0..rank as i64).collect(),
-    };
-    if given.len() != 2 * axes.len() {
-        return Err(format!(
-            "pads has {} numbers, expected {} for an operand of shape {}",
-            given.len(),
-            2 * axes.len(),
-            show_shape(shape)
-        ));
-    }
-    let limit = super::builder::LARGEST;
-    let size = |n: i64| {
-        usize::try_from(n).ok().filter(|&n| n <= limit).ok_or_else(|| {
-            format!("pads: found {n}, expected numbers from 0 to {limit} (to cut off, use Slice)")
-        })
-    };
-    let (mut before, mut behind) = (vec![0; rank], vec![0; rank]);
-    for (i, &axis) in axes.iter().enumerate() {
-        let axis = call.axis(axis, rank)?;
-        before[axis] = size(given[i])?;
-        behind[axis] = size(given[axes.len() + i])?;
-    }
-    Ok((before, behind))
 }

@@ -1,16 +1,18 @@
-//! The operators: one line for each.
+//! One operation and its operands, and how the table is asked for it.
 
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::attributes::Attributes;
-use super::builder::{Builder, Form, Signal, Value};
+use super::builder::{Builder, Signal, Value};
 use super::constant::Constant;
 use super::proto::Node;
-use super::{activations, arithmetic, convolution, fold, linear, moving, pooling, shaping};
+use super::refused::{OTHERS, REFUSED};
+use super::table::{OPERATORS, Operator};
+use super::versions;
 use crate::io::error::did_you_mean;
-use crate::network::{Activation, Layer};
+use crate::network::Layer;
 
 /// One operation that is translated.
 #[derive(Debug)]
@@ -23,6 +25,10 @@ pub struct Call<'t, 'a> {
     pub attributes: Attributes<'t, 'a>,
     /// Its operands; `None` for one that is left out.
     pub inputs: Vec<Option<Value>>,
+    /// The version of the standard operators.
+    pub opset: i64,
+    /// The functions that the model itself defines, by domain and name.
+    pub functions: &'t [(&'a str, &'a str)],
     /// The number of entries that constants may still take.
     pub room: usize,
     /// The network so far.
@@ -39,156 +45,76 @@ pub type Applied = Result<Vec<Value>, String>;
 /// Translates one operation.
 pub type Apply = fn(&mut Call<'_, '_>) -> Applied;
 
-/// One line of the table.
-pub struct Operator {
-    /// The name.
-    pub name: &'static str,
-    /// For operands of which one at least depends on the input.
-    pub signal: Apply,
-    /// For operands that are all known.
-    pub constant: Apply,
-}
-
-/// What is done with operators that only take values that depend on the input, or only known ones.
-const NONE: Apply = |call| {
-    Err(if call.inputs.iter().flatten().any(|v| matches!(v, Value::Signal(_))) {
-        "depends on the network's input, where only constants are supported".to_owned()
-    } else {
-        "computes a constant in a way that is not supported; simplify the model first, for example with onnxsim".to_owned()
-    })
-};
-
-const fn row(name: &'static str, signal: Apply, constant: Apply) -> Operator {
-    Operator { name, signal, constant }
-}
-
-/// All operators that are known.
-#[rustfmt::skip] // one line for each operator
-pub const OPERATORS: &[Operator] = &[
-    row("Gemm", linear::gemm, NONE),
-    row("MatMul", linear::matmul, NONE),
-    row("Conv", convolution::conv, NONE),
-    row("ConvTranspose", convolution::conv_transpose, NONE),
-    row("BatchNormalization", convolution::batch_normalization, NONE),
-    row("MaxPool", pooling::max_pool, NONE),
-    row("AveragePool", pooling::average_pool, NONE),
-    row("GlobalAveragePool", pooling::global_average_pool, NONE),
-    row("ReduceMean", pooling::reduce_mean, NONE),
-    row("Add", arithmetic::add, fold::add),
-    row("Sub", arithmetic::sub, fold::sub),
-    row("Mul", arithmetic::mul, fold::mul),
-    row("Div", arithmetic::div, fold::div),
-    row("Sum", arithmetic::sum, NONE),
-    row("Neg", arithmetic::neg, fold::neg),
-    row("Min", arithmetic::min, fold::min),
-    row("Max", arithmetic::max, fold::max),
-    row("Sqrt", NONE, fold::sqrt),
-    row("Reciprocal", NONE, fold::reciprocal),
-    row("Relu", activations::relu, NONE),
-    row("LeakyRelu", activations::leaky_relu, NONE),
-    row("PRelu", activations::prelu, NONE),
-    row("Elu", activations::elu, NONE),
-    row("Selu", activations::selu, NONE),
-    row("Celu", activations::celu, NONE),
-    row("Sigmoid", activations::sigmoid, NONE),
-    row("HardSigmoid", activations::hard_sigmoid, NONE),
-    row("HardSwish", activations::hard_swish, NONE),
-    row("Tanh", activations::tanh, NONE),
-    row("Softplus", activations::softplus, NONE),
-    row("Softsign", activations::softsign, NONE),
-    row("Gelu", activations::gelu, NONE),
-    row("Mish", activations::mish, NONE),
-    row("Swish", activations::swish, NONE),
-    row("Clip", activations::clip, NONE),
-    row("Erf", activations::erf, NONE),
-    row("Abs", activations::abs, fold::abs),
-    row("Sin", activations::sin, NONE),
-    row("Cos", activations::cos, NONE),
-    row("Atan", activations::atan, NONE),
-    row("ThresholdedRelu", activations::thresholded_relu, NONE),
-    row("Shrink", activations::shrink, NONE),
-    row("Identity", shaping::identity, shaping::identity),
-    row("Dropout", shaping::dropout, shaping::dropout),
-    row("Cast", shaping::cast, fold::cast),
-    row("Flatten", shaping::flatten, shaping::flatten),
-    row("Reshape", shaping::reshape, shaping::reshape),
-    row("Squeeze", shaping::squeeze, shaping::squeeze),
-    row("Unsqueeze", shaping::unsqueeze, shaping::unsqueeze),
-    row("Shape", shaping::shape, shaping::shape),
-    row("Size", shaping::size, shaping::size),
-    row("Transpose", moving::transpose, fold::transpose),
-    row("Concat", moving::concat, fold::concat),
-    row("Slice", moving::slice, fold::slice),
-    row("Split", moving::split, NONE),
-    row("Gather", moving::gather, fold::gather),
-    row("Pad", moving::pad, NONE),
-    row("Expand", moving::expand, fold::expand),
-    row("Constant", fold::constant, fold::constant),
-    row("ConstantOfShape", NONE, fold::constant_of_shape),
-];
-
-/// Operators that cannot be bounded, with the reason and what to do.
-#[rustfmt::skip] // one line for each operator
-const REFUSED: &[(&str, &str)] = &[
-    ("Pow", "a power has no finite slope on the whole real line; use another activation"),
-    ("Exp", "the exponential has no finite slope on the whole real line; use another activation"),
-    ("Log", "the logarithm has no finite slope on the whole real line; use another activation"),
-    ("Sqrt", "the square root has no finite slope at 0"),
-    ("Reciprocal", "the reciprocal has no finite slope at 0"),
-    ("Tan", "the tangent has no finite slope on the whole real line"),
-    ("LayerNormalization", "layer normalisation divides by a value that depends on the input; no finite global bound is known to this program"),
-    ("InstanceNormalization", "instance normalisation divides by a value that depends on the input; train with batch normalisation instead"),
-    ("GroupNormalization", "group normalisation divides by a value that depends on the input; train with batch normalisation instead"),
-    ("RMSNormalization", "the normalisation divides by a value that depends on the input"),
-    ("LpNormalization", "the normalisation divides by a value that depends on the input"),
-    ("LRN", "local response normalisation divides by a value that depends on the input"),
-    ("MeanVarianceNormalization", "the normalisation divides by a value that depends on the input"),
-    ("Attention", "attention multiplies values that depend on the input; it has no finite global bound"),
-    ("LSTM", "recurrent layers are not supported"),
-    ("GRU", "recurrent layers are not supported"),
-    ("RNN", "recurrent layers are not supported"),
-    ("If", "control flow is not supported; export the model with fixed shapes, or simplify it with onnxsim"),
-    ("Loop", "control flow is not supported; export the model with fixed shapes, or simplify it with onnxsim"),
-    ("Scan", "control flow is not supported; export the model with fixed shapes, or simplify it with onnxsim"),
-    ("ArgMax", "the index of the largest value is not continuous; export the model without it"),
-    ("QuantizeLinear", "rounding to integers is not continuous; export the model before quantisation"),
-    ("DequantizeLinear", "quantised models are not supported; export the model before quantisation"),
-    ("Softmax", "softmax inside a network is not supported; replace it, or bound the part before it"),
-    ("LogSoftmax", "softmax inside a network is not supported; replace it, or bound the part before it"),
-];
-
 /// Translates an operation.
 ///
 /// # Errors
 /// An operator that is not known or cannot be bounded; operands or parameters that do not fit.
 pub fn apply(call: &mut Call<'_, '_>) -> Applied {
+    let operator = operator(call)?;
+    let depends = call.has(|v| matches!(v, Value::Signal(_) | Value::Padded(..)));
+    let open = call.has(|v| matches!(v, Value::Open(..)));
+    if depends && let Some((_, reason)) = REFUSED.iter().find(|(n, _)| *n == operator.name) {
+        return Err((*reason).to_owned());
+    }
+    versions::check(operator, call)?;
+    let values = match (depends, open) {
+        (false, true) => twice(call, operator.constant)?,
+        (false, false) => (operator.constant)(call)?,
+        (true, true) if !TAKE_LENGTHS.contains(&operator.name) => {
+            return Err("computes with the length of the open batch axis, so that the result depends on how many samples there are; export the model with a fixed batch size".to_owned());
+        }
+        (true, _) => (operator.signal)(call)?,
+    };
+    call.attributes.check_used()?;
+    Ok(values)
+}
+
+/// Operators that compare the shapes for a batch of 1 and for a long one by themselves.
+const TAKE_LENGTHS: [&str; 3] = ["Reshape", "Expand", "Slice"];
+
+/// The line of the table for an operation.
+fn operator(call: &Call<'_, '_>) -> Result<&'static Operator, String> {
     let name = call.node.operator;
+    if call.functions.contains(&(call.node.domain, name)) {
+        return Err("is a function that the model itself defines, which is not supported; write its operations out with onnx.inliner.inline_local_functions(model)".to_owned());
+    }
     if !matches!(call.node.domain, "" | "ai.onnx") {
         return Err(format!(
             "belongs to the operators of {}, which are not supported; export the model without fused or custom operators",
             call.node.domain
         ));
     }
-    let depends = call.inputs.iter().flatten().any(|v| matches!(v, Value::Signal(_)));
     if call.is_output && matches!(name, "Softmax" | "LogSoftmax") {
         return Err("the model ends with a softmax, which is not supported; export the logits (the values before it)".to_owned());
     }
-    let refused = REFUSED.iter().find(|(n, _)| *n == name);
-    let known = OPERATORS.iter().find(|operator| operator.name == name);
-    let values = match (known, refused) {
-        (_, Some((_, reason))) if depends => return Err((*reason).to_owned()),
-        (Some(operator), _) if depends => (operator.signal)(call)?,
-        (Some(operator), _) => (operator.constant)(call)?,
-        (None, Some((_, reason))) => return Err((*reason).to_owned()),
-        (None, None) => {
-            let hint = did_you_mean(name, OPERATORS.iter().map(|operator| operator.name));
-            return Err(format!(
-                "this operator is not supported{hint}; replace it, or simplify the model, for example with onnxsim"
-            ));
-        }
+    if let Some(operator) = OPERATORS.iter().find(|operator| operator.name == name) {
+        return Ok(operator);
+    }
+    if let Some((_, reason)) = REFUSED.iter().find(|(n, _)| *n == name) {
+        return Err((*reason).to_owned());
+    }
+    if OTHERS.contains(&name) {
+        return Err("this operator of ONNX is not supported; replace it, or, if it only computes constants, simplify the model, for example with onnxsim".to_owned());
+    }
+    let all = OPERATORS.iter().map(|o| o.name).chain(OTHERS.iter().copied());
+    let hint = did_you_mean(name, all.chain(REFUSED.iter().map(|(n, _)| *n)));
+    Err(format!("ONNX has no operator of this name{hint}; the model needs a program that knows it"))
+}
+
+/// What is computed from the length of the open batch, for a batch of 1 and for a long one.
+fn twice(call: &mut Call<'_, '_>, apply: Apply) -> Applied {
+    let inputs = call.inputs.clone();
+    call.settle(&inputs, false)?;
+    let one = apply(call)?;
+    let many = call.settle(&inputs, true).and_then(|()| apply(call));
+    let mut many = many.map_or_else(|_| vec![], |values| values).into_iter();
+    let pair = |one: Value| match (one, many.next()) {
+        (Value::Constant(one), Some(Value::Constant(many))) if one == many => Value::Constant(one),
+        (Value::Constant(one), Some(Value::Constant(many))) => Value::Open(one, Some(many)),
+        (Value::Constant(one), _) => Value::Open(one, None),
+        (other, _) => other,
     };
-    call.attributes.check_used()?;
-    Ok(values)
+    Ok(one.into_iter().map(pair).collect())
 }
 
 impl Call<'_, '_> {
@@ -214,11 +140,35 @@ impl Call<'_, '_> {
     pub fn signal(&self, index: usize) -> Result<Signal, String> {
         match self.value(index)? {
             Value::Signal(signal) => Ok(signal.clone()),
-            Value::Constant(_) => Err(format!(
+            Value::Padded(..) => Err(format!(
+                "its operand {} is padded with minus infinity, which is supported before a max-pooling only",
+                self.input_name(index)
+            )),
+            Value::Constant(_) | Value::Open(..) => Err(format!(
                 "operand {index} ({}) is a constant, expected a value that depends on the input",
                 self.input_name(index)
             )),
         }
+    }
+
+    /// Whether some operand is such a value.
+    pub fn has(&self, is_such: fn(&Value) -> bool) -> bool {
+        self.inputs.iter().flatten().any(is_such)
+    }
+
+    /// Takes the operands that follow from the length of an open batch for a batch of 1, or a long one.
+    ///
+    /// # Errors
+    /// An operand that is not known for a long batch.
+    pub fn settle(&mut self, inputs: &[Option<Value>], many: bool) -> Result<(), String> {
+        let settled = inputs.iter().map(|value| match value {
+            Some(Value::Open(one, _)) if !many => Ok(Some(Value::Constant(one.clone()))),
+            Some(Value::Open(_, Some(many))) => Ok(Some(Value::Constant(many.clone()))),
+            Some(Value::Open(_, None)) => Err("takes a tensor whose size is that of the open batch; export the model with a fixed batch size".to_owned()),
+            other => Ok(other.clone()),
+        });
+        self.inputs = settled.collect::<Result<_, String>>()?;
+        Ok(())
     }
 
     /// The constant operand `index`, which messages call `what`.
@@ -228,7 +178,7 @@ impl Call<'_, '_> {
     pub fn constant(&self, index: usize, what: &str) -> Result<Rc<Constant>, String> {
         match self.value(index)? {
             Value::Constant(constant) => Ok(constant.clone()),
-            Value::Signal(_) => Err(format!(
+            _ => Err(format!(
                 "its {what} ({}) depends on the network's input, expected a constant",
                 self.input_name(index)
             )),
@@ -262,27 +212,6 @@ impl Call<'_, '_> {
         inputs: &[usize],
     ) -> Result<(usize, Vec<usize>), String> {
         self.builder.push(self.name, Arc::new(layer), inputs)
-    }
-
-    /// Appends an activation.
-    ///
-    /// # Errors
-    /// Parameters that the function does not take.
-    pub fn activate(&mut self, function: Activation, x: &Signal) -> Result<Signal, String> {
-        function.validate()?;
-        let (id, _) = self.push(function.clone(), &[x.id])?;
-        let (of, inner) = match self.builder.form(x.id) {
-            Some(f)
-                if function == Activation::Erf
-                    && f.function == Activation::Identity
-                    && f.offset == 0.0 =>
-            {
-                (f.of, f.outer)
-            }
-            _ => (x.id, 1.0),
-        };
-        self.builder.set_form(id, Form { of, inner, function, outer: 1.0, offset: 0.0 });
-        Ok(Signal { id, shape: x.shape.clone() })
     }
 
     /// An axis counted from the front.

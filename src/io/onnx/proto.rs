@@ -11,6 +11,8 @@ pub struct Model<'a> {
     pub graph: Option<Graph<'a>>,
     /// The sets of operators that are used: their domain and version.
     pub opsets: Vec<(&'a str, i64)>,
+    /// The functions that the model defines: their domain and name.
+    pub functions: Vec<(&'a str, &'a str)>,
 }
 
 /// A computation.
@@ -24,8 +26,8 @@ pub struct Graph<'a> {
     pub inputs: Vec<ValueInfo<'a>>,
     /// What comes out.
     pub outputs: Vec<ValueInfo<'a>>,
-    /// Whether there are sparse constants.
-    pub sparse: bool,
+    /// The constants that are stored as sparse tensors.
+    pub sparse: Vec<SparseTensor<'a>>,
 }
 
 /// An operation.
@@ -60,6 +62,10 @@ pub struct Attribute<'a> {
     pub text: Option<&'a [u8]>,
     /// A tensor.
     pub tensor: Option<Tensor<'a>>,
+    /// A sparse tensor.
+    pub sparse: Option<SparseTensor<'a>>,
+    /// Whether its value is that of an attribute of the function around it.
+    pub is_reference: bool,
     /// Numbers.
     pub floats: Vec<f32>,
     /// Whole numbers.
@@ -87,12 +93,25 @@ pub struct Tensor<'a> {
     pub int64s: Vec<u64>,
     /// Large unsigned integers.
     pub uint64s: Vec<u64>,
+    /// The number of texts.
+    pub texts: usize,
     /// Where the numbers are, for those in a file of their own.
     pub external: Vec<(&'a str, &'a str)>,
     /// Whether they are in a file of their own.
     pub is_external: bool,
     /// Whether it is a part of a larger tensor.
     pub is_segment: bool,
+}
+
+/// A tensor of which the entries that are not zero are stored.
+#[derive(Debug, Default)]
+pub struct SparseTensor<'a> {
+    /// The entries; their name is that of the whole.
+    pub values: Option<Tensor<'a>>,
+    /// Where they are.
+    pub indices: Option<Tensor<'a>>,
+    /// The lengths of the axes.
+    pub dims: Vec<u64>,
 }
 
 /// The name and type of an input or output.
@@ -129,8 +148,10 @@ pub fn model(message: Message<'_>) -> Wire<Model<'_>> {
     let mut model = Model::default();
     fields(message, |number, field, at| {
         match number {
+            7 if model.graph.is_some() => return Err(at.fail("a second graph".to_owned())),
             7 => model.graph = Some(graph(field.bytes("graph", at)?)?),
             8 => model.opsets.push(opset(field.bytes("opset_import", at)?)?),
+            25 => model.functions.push(function(field.bytes("functions", at)?)?),
             _ => {}
         }
         Ok(())
@@ -151,6 +172,19 @@ fn opset(message: Message<'_>) -> Wire<(&str, i64)> {
     Ok((domain, version))
 }
 
+fn function(message: Message<'_>) -> Wire<(&str, &str)> {
+    let (mut domain, mut name) = ("", "");
+    fields(message, |number, field, at| {
+        match number {
+            1 => name = field.bytes("name", at)?.text()?,
+            10 => domain = field.bytes("domain", at)?.text()?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok((domain, name))
+}
+
 fn graph(message: Message<'_>) -> Wire<Graph<'_>> {
     let mut graph = Graph::default();
     fields(message, |number, field, at| {
@@ -159,7 +193,7 @@ fn graph(message: Message<'_>) -> Wire<Graph<'_>> {
             5 => graph.initializers.push(tensor(field.bytes("initializer", at)?)?),
             11 => graph.inputs.push(value_info(field.bytes("input", at)?)?),
             12 => graph.outputs.push(value_info(field.bytes("output", at)?)?),
-            15 => graph.sparse = true,
+            15 => graph.sparse.push(sparse(field.bytes("sparse_initializer", at)?)?),
             _ => {}
         }
         Ok(())
@@ -200,6 +234,8 @@ fn attribute(message: Message<'_>) -> Wire<Attribute<'_>> {
             7 => field.floats("floats", at, &mut attribute.floats)?,
             8 => field.varints("ints", at, &mut attribute.ints)?,
             20 => attribute.kind = field.varint("type", at)?,
+            21 => attribute.is_reference = !field.bytes("ref_attr_name", at)?.bytes.is_empty(),
+            22 => attribute.sparse = Some(sparse(field.bytes("sparse_tensor", at)?)?),
             _ => {}
         }
         Ok(())
@@ -216,18 +252,41 @@ fn tensor(message: Message<'_>) -> Wire<Tensor<'_>> {
             3 => tensor.is_segment = true,
             4 => field.floats("float_data", at, &mut tensor.floats)?,
             5 => field.varints("int32_data", at, &mut tensor.int32s)?,
+            6 => tensor.texts += 1,
             7 => field.varints("int64_data", at, &mut tensor.int64s)?,
             8 => tensor.name = field.bytes("name", at)?.text()?,
             9 => tensor.raw = Some(field.bytes("raw_data", at)?.bytes),
             10 => field.doubles("double_data", at, &mut tensor.doubles)?,
             11 => field.varints("uint64_data", at, &mut tensor.uint64s)?,
             13 => tensor.external.push(entry(field.bytes("external_data", at)?)?),
-            14 => tensor.is_external = field.varint("data_location", at)? == 1,
+            14 => {
+                tensor.is_external = match field.varint("data_location", at)? {
+                    0 => false,
+                    1 => true,
+                    other => {
+                        return Err(at.fail(format!("data_location is {other}, expected 0 or 1")));
+                    }
+                }
+            }
             _ => {}
         }
         Ok(())
     })?;
     Ok(tensor)
+}
+
+fn sparse(message: Message<'_>) -> Wire<SparseTensor<'_>> {
+    let mut sparse = SparseTensor::default();
+    fields(message, |number, field, at| {
+        match number {
+            1 => sparse.values = Some(tensor(field.bytes("values", at)?)?),
+            2 => sparse.indices = Some(tensor(field.bytes("indices", at)?)?),
+            3 => field.varints("dims", at, &mut sparse.dims)?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(sparse)
 }
 
 fn entry(message: Message<'_>) -> Wire<(&str, &str)> {

@@ -1,5 +1,6 @@
 //! The numbers of a stored tensor, in the file or in one next to it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -39,6 +40,7 @@ pub fn read(tensor: &Tensor<'_>, folder: Option<&Path>) -> Result<Constant, Stri
         return Err("is stored in segments, which is not supported; save the model again".into());
     }
     let (shape, count) = lengths(tensor)?;
+    check_one_place(tensor, element)?;
     let data = if tensor.is_external {
         from_bytes(element, &external(tensor, element, count, folder)?, &shape, count)?
     } else if let Some(raw) = tensor.raw {
@@ -47,6 +49,35 @@ pub fn read(tensor: &Tensor<'_>, folder: Option<&Path>) -> Result<Constant, Stri
         from_fields(tensor, element, &shape, count)?
     };
     Ok(Constant { element, data })
+}
+
+/// Checks that the numbers are in one place, that of their type: what else there is would be ignored.
+fn check_one_place(tensor: &Tensor<'_>, element: Element) -> Result<(), String> {
+    let fields = [
+        ("raw_data", tensor.raw.map_or(0, <[u8]>::len)),
+        ("float_data", tensor.floats.len()),
+        ("double_data", tensor.doubles.len()),
+        ("int32_data", tensor.int32s.len()),
+        ("int64_data", tensor.int64s.len()),
+        ("uint64_data", tensor.uint64s.len()),
+        ("string_data", tensor.texts),
+    ];
+    let own = match element {
+        _ if tensor.is_external => "a file of its own",
+        _ if tensor.raw.is_some() => "raw_data",
+        Element::F32 => "float_data",
+        Element::F64 => "double_data",
+        Element::I64 => "int64_data",
+        Element(12 | 13) => "uint64_data",
+        _ => "int32_data",
+    };
+    match fields.iter().find(|(name, length)| *name != own && *length > 0) {
+        Some((name, _)) => Err(format!(
+            "has numbers in {name}, where those of its type ({}) are in {own}; the file is damaged",
+            element.name()
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The numbers of bytes of an integer type, and whether it has a sign.
@@ -119,6 +150,18 @@ fn array<T>(values: Vec<T>, shape: &[usize]) -> Result<ArrayD<T>, String> {
     ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|error| error.to_string())
 }
 
+/// Whether a number in `int32_data` is one of the type, or 16 bits of one.
+fn fits(element: Element, word: i64) -> bool {
+    match (real(element), integer(element)) {
+        (Some(_), _) | (None, (2, false)) => u16::try_from(word).is_ok(),
+        _ if element == Element::BOOL => matches!(word, 0 | 1),
+        (None, (1, false)) => u8::try_from(word).is_ok(),
+        (None, (1, true)) => i8::try_from(word).is_ok(),
+        (None, (2, true)) => i16::try_from(word).is_ok(),
+        _ => i32::try_from(word).is_ok(),
+    }
+}
+
 /// The numbers in the fields of the message itself.
 fn from_fields(
     tensor: &Tensor<'_>,
@@ -137,6 +180,13 @@ fn from_fields(
         ))
     };
     let small = &tensor.int32s;
+    if let Some(bad) = small.iter().find(|&&word| !fits(element, word as i64)) {
+        return Err(format!(
+            "has the entry {} in int32_data, which is not one of the type {}; the file is damaged",
+            *bad as i64,
+            element.name()
+        ));
+    }
     let reals: Option<Vec<f64>> = match element {
         Element::F32 => Some(tensor.floats.iter().map(|&x| f64::from(x)).collect()),
         Element::F64 => Some(tensor.doubles.clone()),
@@ -168,6 +218,10 @@ fn external(
     folder: Option<&Path>,
 ) -> Result<Vec<u8>, String> {
     let value = |key: &str| tensor.external.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
+    let mut keys = HashSet::new();
+    if let Some((key, _)) = tensor.external.iter().find(|(key, _)| !keys.insert(*key)) {
+        return Err(format!("the {key} of its external data is given twice; the file is damaged"));
+    }
     let location = value("location").ok_or("its external data have no location")?;
     let path = inside(location, folder)?;
     let number = |key: &str| match value(key).map(str::parse::<u64>) {
@@ -193,11 +247,18 @@ fn external(
             length.unwrap_or(0)
         ));
     }
-    let end = offset.checked_add(wanted);
-    if !metadata.is_file() || end.is_none_or(|end| end > metadata.len()) {
+    let end = offset.checked_add(wanted).filter(|&end| end <= metadata.len());
+    let Some(end) = end.filter(|_| metadata.is_file()) else {
         return Err(format!(
             "its external data are {wanted} bytes from byte {offset} of {location}, which has {}",
             metadata.len()
+        ));
+    };
+    // Without a length all that follows in the file is meant.
+    if length.is_none() && end != metadata.len() {
+        return Err(format!(
+            "its external data in {location} have no length, so all {} bytes from byte {offset} are meant, but its shape needs {wanted}",
+            metadata.len() - offset
         ));
     }
     file.seek(SeekFrom::Start(offset)).map_err(fail)?;
@@ -206,25 +267,27 @@ fn external(
     Ok(bytes)
 }
 
-/// The path of a file inside the model's folder, links followed.
+/// The path of a file inside the model's folder. The file itself may be a link, as in the caches of model
+/// hubs, because a listing of the folder shows that; the folders on the way to it may not leave the model's.
 fn inside(location: &str, folder: Option<&Path>) -> Result<PathBuf, String> {
     let folder = folder.ok_or_else(|| {
         format!("its data are in the file {location}, which cannot be found from the standard input; give the model as a file")
     })?;
-    let plain = Path::new(location).components().all(|c| matches!(c, Component::Normal(_)));
-    let refusal = || {
-        format!(
+    let parts = Path::new(location).components().filter(|c| *c != Component::CurDir);
+    let plain: PathBuf = parts.clone().collect();
+    if !parts.clone().all(|c| matches!(c, Component::Normal(_))) || parts.count() == 0 {
+        return Err(format!(
             "its data are in {location}, expected a file inside the model's folder (no absolute path, no ..)"
-        )
-    };
-    if !plain || location.is_empty() {
-        return Err(refusal());
+        ));
     }
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let path = folder.join(location);
-    let resolved = path.canonicalize().ok().zip(folder.canonicalize().ok());
-    match resolved {
-        Some((file, folder)) if !file.starts_with(&folder) => Err(refusal()),
+    let path = folder.join(plain);
+    let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+    match parent.zip(folder.canonicalize().ok()) {
+        Some((parent, folder)) if !parent.starts_with(&folder) => Err(format!(
+            "its data are in {location}, a link on the way to which leaves the model's folder (to {}); copy the file there",
+            parent.display()
+        )),
         _ => Ok(path),
     }
 }

@@ -151,6 +151,8 @@ impl Activation {
             A::Tanh => x.tanh(),
             A::Gelu { approximate: GeluForm::None } => x * x.normal_cdf(),
             A::Gelu { approximate: GeluForm::Tanh } => x * gelu_argument(x).scale(2.0).sigmoid(),
+            A::ErfGelu { .. } if p == f64::NEG_INFINITY => Interval::ZERO,
+            A::ErfGelu { multiply, divide } => x * erf_gate(erf_argument(x, *multiply, *divide)),
             A::Silu => x * x.sigmoid(),
             A::HardSwish if p >= 3.0 => x,
             A::HardSwish => x * clamp(x + 3.0.into(), 0.0, 6.0) / 6.0.into(),
@@ -209,6 +211,14 @@ impl Activation {
             A::Tanh => sech_squared(x),
             A::Gelu { approximate: GeluForm::None } => x.normal_cdf() + x * x.normal_pdf(),
             A::Gelu { approximate: GeluForm::Tanh } => gelu_tanh_derivative(x),
+            A::ErfGelu { multiply, divide } => {
+                let u = erf_argument(x, *multiply, *divide);
+                if u.lo > 40.0 || u.hi < -40.0 {
+                    // There |u| exp(-u^2) is below the smallest f64; u itself may be infinite.
+                    return erf_gate(u) + Interval::new(-f64::MIN_POSITIVE, f64::MIN_POSITIVE);
+                }
+                erf_gate(u) + u * TWO_OVER_SQRT_PI.scale(0.5) * (-u.square()).exp()
+            }
             A::Silu => x.sigmoid() * (Interval::ONE + x * (-x).sigmoid()),
             A::HardSwish if p.abs() > 3.0 => step(p > 0.0),
             A::HardSwish => (x.scale(2.0) + 3.0.into()) / 6.0.into(),
@@ -240,6 +250,13 @@ impl Activation {
             }
             A::Gelu { approximate: GeluForm::Tanh } => {
                 vec![near(-0.752_461_422_071_016_3, -0.170_040_750_571_254_06)]
+            }
+            // gelu(x) = s gelu(x/s) with s = divide / (multiply sqrt(2)).
+            A::ErfGelu { multiply, divide } => {
+                let scale = Interval::point(*divide)
+                    / (Interval::point(*multiply) * Interval::from(2.0).sqrt());
+                let gelu = A::Gelu { approximate: GeluForm::None }.value_turnings();
+                gelu.iter().map(|t| turning(t.at * scale, t.value * scale)).collect()
             }
             A::Silu => vec![near(-1.278_464_542_761_073_7, -0.278_464_542_761_073_8)],
             A::HardSwish => vec![turning((-1.5).into(), (-0.375).into())],
@@ -290,6 +307,12 @@ impl Activation {
                 near(-1.418_504_008_790_828_3, -0.128_993_068_658_771_78),
                 near(1.418_504_008_790_828_3, 1.128_993_068_658_771_8),
             ],
+            // Where the argument of erf is -1 and 1: the second derivative has the sign of 1 - u^2.
+            A::ErfGelu { multiply, divide } => {
+                let at = Interval::point(*divide) / (*multiply).into();
+                let gelu = A::Gelu { approximate: GeluForm::None }.derivative_turnings();
+                gelu.iter().zip([-at, at]).map(|(t, at)| turning(at, t.value)).collect()
+            }
             A::Silu => vec![
                 near(-2.399_357_280_515_467_5, -0.099_839_320_128_866_91),
                 near(2.399_357_280_515_467_5, 1.099_839_320_128_867),
@@ -332,6 +355,16 @@ fn middle_slope(alpha: f64) -> Interval {
 pub(super) fn sech_squared(x: Interval) -> Interval {
     let y = x.scale(2.0);
     (y.sigmoid() * (-y).sigmoid()).scale(4.0)
+}
+
+/// The argument of erf in [`Activation::ErfGelu`].
+pub(super) fn erf_argument(x: Interval, multiply: f64, divide: f64) -> Interval {
+    x.scale(multiply) / divide.into()
+}
+
+/// `(1 + erf(u)) / 2 = erfc(-u) / 2`, without cancellation.
+fn erf_gate(u: Interval) -> Interval {
+    (-u).erfc().scale(0.5)
 }
 
 /// The argument of tanh in gelu's approximation.

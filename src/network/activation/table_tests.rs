@@ -1,6 +1,8 @@
 //! The activation table: turning points proved, slopes valid and attained.
 
-use super::table::{GELU_CUBIC, SQRT_TWO_OVER_PI, Turning, gelu_argument, sech_squared};
+use super::table::{
+    GELU_CUBIC, SQRT_TWO_OVER_PI, Turning, erf_argument, gelu_argument, sech_squared,
+};
 use super::{Activation, GeluForm};
 use crate::numeric::interval::Interval;
 use proptest::prelude::{prop_assert, proptest};
@@ -15,6 +17,8 @@ fn samples() -> Vec<Activation> {
         Activation::Elu { alpha: -0.5 },
         Activation::Celu { alpha: 0.25 },
         Activation::Softplus { beta: 3.0 },
+        Activation::ErfGelu { multiply: 0.75, divide: 1.0 },
+        Activation::ErfGelu { multiply: 1.0, divide: 5.0 },
         Activation::HardSigmoid { alpha: 0.25, beta: 0.5 },
         Activation::HardSigmoid { alpha: -0.25, beta: 0.5 },
         Activation::Clip { min: Some(0.0), max: None },
@@ -34,6 +38,10 @@ fn bend(f: &Activation, x: Interval) -> Interval {
         }
         Activation::Gelu { approximate: GeluForm::None } => {
             x.normal_pdf() * (Interval::from(2.0) - x.square())
+        }
+        Activation::ErfGelu { multiply, divide } => {
+            let u = erf_argument(x, *multiply, *divide);
+            (-u.square()).exp() * (one - u.square())
         }
         Activation::Gelu { .. } => {
             let (u, y) = (gelu_argument(x), GELU_CUBIC * x.square());
@@ -63,8 +71,20 @@ fn proves(t: &Turning, f: impl Fn(Interval) -> Interval, d: impl Fn(Interval) ->
 fn turning_points_are_proved() {
     let forms =
         [GeluForm::None, GeluForm::Tanh].map(|approximate| Activation::Gelu { approximate });
-    for f in forms.iter().chain(&[Activation::Silu, Activation::Mish]) {
-        for t in f.derivative_turnings() {
+    let erf_gelu = |multiply, divide| Activation::ErfGelu { multiply, divide };
+    let others = [
+        Activation::Silu,
+        Activation::Mish,
+        erf_gelu(1.0, f64::from(1.414_213_5_f32)),
+        erf_gelu(f64::from(0.707_106_77_f32), 1.0),
+        erf_gelu(3.0, 7.0),
+    ];
+    for f in forms.iter().chain(&others) {
+        for mut t in f.derivative_turnings() {
+            if let Activation::ErfGelu { .. } = f {
+                // Known exactly, or to a rounding.
+                t.at = Interval::new(t.at.lo - 1e-9, t.at.hi + 1e-9);
+            }
             proves(&t, |x| f.derivative_formula(x), |x| bend(f, x));
         }
         for t in f.value_turnings() {

@@ -37,6 +37,7 @@ impl Activation {
             Activation::HardSigmoid { .. } => "hard_sigmoid",
             Activation::Tanh => "tanh",
             Activation::Gelu { .. } => "gelu",
+            Activation::ErfGelu { .. } => "erf_gelu",
             Activation::Silu => "silu",
             Activation::HardSwish => "hard_swish",
             Activation::Mish => "mish",
@@ -102,6 +103,9 @@ impl Activation {
             Activation::Tanh => "tanh(x); slopes in [0, 1], 1 - tanh^2 being largest at 0",
             Activation::Gelu { .. } => {
                 "x Phi(x), slopes in [-0.12890414518515, 1.12890414518515], the derivative turning at -sqrt 2 and sqrt 2; with approximate = tanh x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), slopes in [-0.12899306865877, 1.12899306865877], turning at -1.41850400879 and 1.41850400879 (Hendrycks & Gimpel 2016)"
+            }
+            Activation::ErfGelu { .. } => {
+                "x/2 (1 + erf(x multiply / divide)); slopes those of gelu, the derivative turning where the argument of erf is -1 and 1 (gelu as graphs write it out, with a rounded sqrt(1/2))"
             }
             Activation::Silu => {
                 "x sigmoid(x); slopes in [-0.09983932012886, 1.09983932012886], the derivative turning where x tanh(x/2) = 2, x = -2.39935728052 and 2.39935728052 (Elfwing et al. 2018)"
