@@ -20,6 +20,7 @@ impl Activation {
             A::Silu => x * sigmoid(x),
             A::Gelu { approximate: GeluForm::None } => x * normal_cdf(x),
             A::Gelu { approximate: GeluForm::Tanh } => x * sigmoid(2.0 * gelu_argument(x)),
+            A::ErfGelu { multiply, divide } => 0.5 * x * libm::erfc(-x * multiply / divide),
             A::Mish => x * softplus(x).tanh(),
             A::Softplus { beta } => softplus(beta * x) / beta,
             A::LogSigmoid => -softplus(-x),
@@ -53,6 +54,11 @@ impl Activation {
                 let u = 2.0 * gelu_argument(x);
                 let slope = 2.0 * SQRT_TWO_OVER_PI * (1.0 + 3.0 * GELU_CUBIC * x * x);
                 sigmoid(u) + x * slope * sigmoid(u) * sigmoid(-u)
+            }
+            A::ErfGelu { multiply, divide } => {
+                let scale = multiply / divide;
+                let density = FRAC_2_SQRT_PI * scale * (-(scale * x).powi(2)).exp();
+                0.5 * (libm::erfc(-scale * x) + x * density)
             }
             A::Mish => {
                 let t = softplus(x).tanh();
