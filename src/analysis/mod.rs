@@ -117,6 +117,31 @@ pub fn analyse(problem: &Arc<Problem>, question: &Question) -> Answer {
     run.answer()
 }
 
+/// Says why K1 and K2 are above K*, where they are: in l2 and without shortcuts the theory has them below it.
+fn explain_larger(report: &mut NormReport) {
+    let Some(k_star) = report.upper("k_star") else { return };
+    for (id, reason) in [
+        (
+            "k1",
+            "beside a shortcut, whose slope is 1, the slopes of a stage have their largest centre and their largest radius in different components, and K1 takes both",
+        ),
+        (
+            "k2",
+            "the maxima over the slopes are bounded from above only, or shortcuts are split like weights",
+        ),
+    ] {
+        let is_larger = |c: &&mut Certificate| c.id == id && c.is_upper_bound() && c.upper > k_star;
+        // K2 is at most K* in l2 only.
+        let expected = id == "k2" && report.norm != Norm::L2;
+        if let Some(bound) = report.bounds.iter_mut().find(is_larger).filter(|_| !expected) {
+            let name = if id == "k1" { "K1" } else { "K2" };
+            let why = format!("{name} {}: K* is smaller: {reason}", report.norm);
+            bound.note =
+                Some(bound.note.take().map_or(why.clone(), |note| format!("{note}; {why}")));
+        }
+    }
+}
+
 /// The best lower bound of L in a norm that sampling and the bounds so far have found; `None` where it would take too
 /// much memory or time.
 pub fn lower_bound(problem: &Arc<Problem>, norm: Norm) -> Option<f64> {
@@ -266,6 +291,7 @@ impl<'a> Run<'a> {
     fn answer(mut self) -> Answer {
         let place = |id: &str| REGISTRY.iter().position(|bound| bound.id() == id);
         for report in &mut self.reports {
+            explain_larger(report);
             report.bounds.sort_by_key(|c| (place(c.id), !c.is_upper_bound()));
             report.refused.sort_by_key(|(id, _)| place(id));
             // A search may have found a better point than the sampling.

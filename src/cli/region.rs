@@ -193,11 +193,12 @@ impl Margin {
     }
 }
 
-/// When the searches for exact values end.
+/// When the run ends, and the searches for exact values.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Searches (K and L)")]
+#[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// End each search after this time (such as 30, 1.5m or 2h) with the interval proved so far
+    /// End the whole run after this time (such as 30, 1.5m or 2h) with what is proved so far; models and searches
+    /// share it
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub time_limit: Option<std::time::Duration>,
     /// End each search after this number of parts
