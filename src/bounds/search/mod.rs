@@ -9,6 +9,7 @@ pub mod ascent;
 pub mod count;
 pub mod expansion;
 pub mod halfspace;
+mod part;
 mod polyhedron;
 pub mod regions;
 pub mod relaxation;

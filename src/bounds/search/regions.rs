@@ -12,6 +12,7 @@ use ndarray::{Array1, Array2, Axis};
 
 use super::expansion::{Expansion, Interval, Layers};
 use super::halfspace::{ExactNetwork, HalfSpace, Interior, has_interior, interior};
+use super::part::{Cut, Node};
 use super::relaxation::Relaxation;
 use super::slopes::progress;
 use super::{Outcome, Split, Tree, best_first, enough};
@@ -24,7 +25,6 @@ use crate::network::lowering::LoweredNetwork;
 use crate::network::ranges::{Propagation, Ranges};
 use crate::network::{Chain, InputBox, Slopes};
 use crate::numeric::rounding::{max_up, scale_down, scale_up};
-use crate::numeric::sdp::Start;
 use crate::numeric::{Interval as Range, Norm};
 
 /// Boxes of at most this many inputs are halved while many neurons are undecided; with more inputs,
@@ -38,31 +38,6 @@ const MANY_NEURONS: usize = 8;
 
 /// The most neurons that matter for which Ksdp is tried on a box that is halved next.
 const RELAXED: usize = 64;
-
-/// A part of the search.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// The rows (in l1, columns) of the Jacobian whose bounds are not yet below the incumbent.
-    rows: Vec<usize>,
-    input: Option<InputBox>,
-    /// Ranges of the arguments; at first those of the part that this is a part of.
-    ranges: Arc<Ranges>,
-    /// The number of kinks at which it was cut, and the half-spaces where they are known exactly.
-    kinks: usize,
-    half_spaces: Vec<Arc<HalfSpace>>,
-    /// Where the relaxations of the rows start.
-    starts: Vec<Option<Arc<Start>>>,
-    /// An inner point, where one is known.
-    point: Option<Vec<f64>>,
-    cut: Cut,
-}
-
-/// How a part is split next.
-#[derive(Debug, Clone)]
-enum Cut {
-    Halve(usize),
-    Kink(usize, usize, f64),
-}
 
 /// What the parts have in common.
 struct Regions<'a> {
@@ -339,25 +314,6 @@ impl<'a> Regions<'a> {
             node.keep(row, next, bound, known, split);
         }
         largest
-    }
-}
-
-impl Node {
-    /// Keeps a row, unless its bound is low enough.
-    fn keep(
-        &mut self,
-        row: usize,
-        start: Option<Arc<Start>>,
-        bound: f64,
-        known: f64,
-        split: &mut Split<Node>,
-    ) {
-        if bound <= enough(known) {
-            split.settled = max_up(split.settled, bound);
-        } else {
-            self.rows.push(row);
-            self.starts.push(start);
-        }
     }
 }
 
