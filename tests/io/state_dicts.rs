@@ -5,6 +5,9 @@ use lipbound::network::{Activation, Network};
 
 use crate::support::{Folder, array, check_messages, layers, message, read_file, zip};
 
+/// Names and shapes.
+type Tensors<'a> = Vec<(&'a str, &'a [usize])>;
+
 /// An archive of ones with these names and shapes.
 fn archive(tensors: &[(&str, &[usize])]) -> Vec<u8> {
     let files: Vec<(String, Vec<u8>)> = tensors
@@ -62,7 +65,7 @@ fn what_is_assumed_is_said_until_the_user_says_it() {
 #[test]
 fn names_and_shapes_that_show_more_than_a_chain_are_refused() {
     let square: &[usize] = &[4, 4];
-    let cases: Vec<(&str, Vec<(&str, &[usize])>)> = vec![
+    let cases: Vec<(&str, Tensors)> = vec![
         (
             "dense ResNet",
             vec![
