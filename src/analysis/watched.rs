@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::bounds::Stop;
 
 /// How long after the request to stop work may still end by itself, with what it has proved so far.
-pub const GRACE: Duration = Duration::from_millis(1000);
+pub const GRACE: Duration = Duration::from_millis(800);
 
 /// How long one piece of work is waited for after that: what takes no time is still done.
-const AT_ONCE: Duration = Duration::from_millis(20);
+const AT_ONCE: Duration = Duration::from_millis(10);
 
 /// How often the request is looked at.
 const OFTEN: Duration = Duration::from_millis(25);

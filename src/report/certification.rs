@@ -115,7 +115,7 @@ impl Certifications {
         radii.sort_by(f64::total_cmp);
         if let (Some(&least), Some(&median)) = (radii.first(), radii.get(radii.len() / 2)) {
             text.push_str(&format!(
-                "\n{} inputs: the least radius is {}, the median {}\n",
+                "\n{}: the least radius is {}, the median {}\n",
                 radii.len(),
                 number(least),
                 number(median)

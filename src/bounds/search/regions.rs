@@ -133,7 +133,11 @@ impl<'a> Regions<'a> {
             match self.interior(&node) {
                 Interior::Empty => return,
                 Interior::Unknown => node.point = None,
-                Interior::Point(x) => {
+                Interior::Point(mut x) => {
+                    // Linear programs end at faces, which may have been rounded outwards.
+                    if let Some(input) = &node.input {
+                        input.nearest(&mut x);
+                    }
                     if node.point.as_ref() != Some(&x) {
                         let found = jacobian_norm_down(self.network, &x, self.norm);
                         split.found = split.found.max(found);
