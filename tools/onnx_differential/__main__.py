@@ -24,7 +24,7 @@ import numpy
 import onnx
 from constants import CONSTANT
 from graph import Graph, Retry
-from onnx import helper
+from onnx import TensorProto, helper
 from signals import SIGNAL
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
@@ -118,8 +118,12 @@ def case(g):
 
 
 def rounded(g):
-    """Whether onnxruntime computes in single precision, or with 1/6, 0.044715 and 2/pi rounded to it."""
-    return any(node.op_type in ("HardSwish", "Gelu", "Shrink") for node in g.nodes)
+    """Whether onnxruntime computes a part in single precision, or with 1/6, 0.044715 and 2/pi rounded to it."""
+    return any(
+        node.op_type in ("HardSwish", "Gelu", "Shrink")
+        or (node.op_type == "Cast" and node.attribute[0].i == TensorProto.FLOAT)
+        for node in g.nodes
+    )
 
 
 def main():

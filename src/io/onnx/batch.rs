@@ -92,7 +92,7 @@ pub fn reshaped(x: &Signal, new: &[usize], wide: &[usize]) -> Result<Option<usiz
     let grown: Vec<usize> = (0..new.len()).filter(|&a| wide[a] != new[a]).collect();
     let [axis] = grown.as_slice() else { return mixed() };
     let outer: usize = new[..*axis].iter().product();
-    let blocks = wide[*axis] == new[*axis] * OPEN;
+    let blocks = Some(wide[*axis]) == new[*axis].checked_mul(OPEN);
     let same_place = outer == x.shape[..old].iter().product::<usize>();
     // All samples in one vector, one behind the other.
     let one_vector = outer == 1 && axis + 1 == new.len() && new[*axis] > 1;

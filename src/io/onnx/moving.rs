@@ -1,7 +1,7 @@
 //! Operations that move, select and repeat values.
 
 use super::batch;
-use super::builder::{Signal, Value};
+use super::builder::{Signal, Value, count};
 use super::operators::{Applied, Call};
 
 /// The order of axes of a `Transpose`: reversed if it is not given.
@@ -189,6 +189,7 @@ pub fn expand(call: &mut Call<'_, '_>) -> Applied {
     };
     call.settle(&inputs, false)?;
     let shape = target(call, &x.shape)?;
+    count(&shape)?;
     if x.batch.is_some() {
         call.settle(&inputs, true)?;
         let wide = target(call, &x.wide()).or_else(|_| batch::mixed())?;

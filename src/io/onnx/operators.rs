@@ -107,7 +107,7 @@ fn twice(call: &mut Call<'_, '_>, apply: Apply) -> Applied {
     call.settle(&inputs, false)?;
     let one = apply(call)?;
     let many = call.settle(&inputs, true).and_then(|()| apply(call));
-    let mut many = many.map_or_else(|_| vec![], |values| values).into_iter();
+    let mut many = many.unwrap_or_default().into_iter();
     let pair = |one: Value| match (one, many.next()) {
         (Value::Constant(one), Some(Value::Constant(many))) if one == many => Value::Constant(one),
         (Value::Constant(one), Some(Value::Constant(many))) => Value::Open(one, Some(many)),

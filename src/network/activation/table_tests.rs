@@ -75,8 +75,8 @@ fn turning_points_are_proved() {
     let others = [
         Activation::Silu,
         Activation::Mish,
-        erf_gelu(1.0, f64::from(1.414_213_5_f32)),
-        erf_gelu(f64::from(0.707_106_77_f32), 1.0),
+        erf_gelu(1.0, f64::from(std::f32::consts::SQRT_2)),
+        erf_gelu(f64::from(std::f32::consts::FRAC_1_SQRT_2), 1.0),
         erf_gelu(3.0, 7.0),
     ];
     for f in forms.iter().chain(&others) {
