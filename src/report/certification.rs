@@ -114,9 +114,10 @@ impl Certifications {
         let mut radii: Vec<f64> = self.inputs.iter().map(|c| c.local_radius).collect();
         radii.sort_by(f64::total_cmp);
         if let (Some(&least), Some(&median)) = (radii.first(), radii.get(radii.len() / 2)) {
+            let count = radii.len();
             text.push_str(&format!(
-                "\n{}: the least radius is {}, the median {}\n",
-                radii.len(),
+                "\n{count} {}: the least radius is {}, the median {}\n",
+                if count == 1 { "input" } else { "inputs" },
                 number(least),
                 number(median)
             ));
