@@ -69,7 +69,7 @@ def main():
     print(
         f"{len(rows)} operators with {sum(len(documents(history[n])) for n, _ in rows)} versions, up to opset {checked}"
     )
-    sys.exit("\n".join(faults))
+    sys.exit("\n".join(faults) or None)
 
 
 if __name__ == "__main__":
