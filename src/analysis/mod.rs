@@ -274,10 +274,11 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Computes the quick bounds of a norm, whether they are reported or not: a problem remembers them.
+    /// Computes those quick bounds of a norm that can be the least, whether they are reported or not: a problem
+    /// remembers them.
     fn prepare(&self, report: usize) {
         let norm = self.reports[report].norm;
-        for &bound in REGISTRY.iter().filter(|bound| !bound.is_search()) {
+        for bound in ["k_star", "k1", "k5", "k_l2", "k_sdp"].into_iter().filter_map(bounds::find) {
             if bound.cost(self.problem, norm) == Cost::Cheap {
                 let _ = self.computed(bound, norm);
             }

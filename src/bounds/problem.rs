@@ -18,6 +18,9 @@ use crate::numeric::rounding::scale_up;
 /// several bounds use them, but 2 GiB is what a small machine can spare.
 const LARGEST_KEPT: usize = 2 << 30;
 
+/// The bytes up to which the products of a network on a box may be made twice.
+const LARGEST_TWICE: usize = 256 << 20;
+
 /// A network to be bounded, with what its bounds share, computed once when first needed.
 #[derive(Debug)]
 pub struct Problem {
@@ -85,11 +88,13 @@ impl Problem {
         }
     }
 
-    /// The problem with the slopes of all inputs, where the network is on a box: what bounds it everywhere bounds it on
-    /// the box, too.
+    /// The problem with the slopes of all inputs, where the network is on a box and not too large: what bounds it
+    /// everywhere bounds it on the box, too.
     pub fn everywhere(&self) -> Option<&Problem> {
         let new = || {
-            let network = self.network.everywhere()?;
+            // Products of its own take as much memory again.
+            let network =
+                self.network.everywhere().filter(|_| self.products_bytes() <= LARGEST_TWICE)?;
             Some(Box::new(Problem::new(network, self.options.clone())))
         };
         self.everywhere.get_or_init(new).as_deref()
