@@ -209,3 +209,19 @@ fn bounds_on_different_inputs_are_not_compared() {
         "{table}"
     );
 }
+
+#[test]
+fn a_file_without_reports_is_no_comparison() {
+    let folder = Folder::new();
+    folder.write("none.json", r#"{"schema": "lipbound-report/1", "reports": []}"#);
+    folder.write("m.json", &program::model(1.0));
+    for files in [&["none.json"][..], &["m.json", "none.json"], &["none.json", "none.json"]] {
+        let output = folder.run(&[&["compare"], files].concat());
+        let said = text(&output.stderr) + &text(&output.stdout);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.replace("\n", " ").contains("holds no report"), "{said}");
+    }
+    let against =
+        ["check", "m.json", "--norm", "l2", "--max-increase", "5%", "--against", "none.json"];
+    assert!(failure(folder.run(&against)).contains("holds no report"));
+}

@@ -56,11 +56,15 @@ fn models_of(paths: &mut Vec<PathBuf>) -> anyhow::Result<Vec<Item>> {
 /// The reports in a file.
 ///
 /// # Errors
-/// What is wrong with the file.
+/// What is wrong with the file; that there are none.
 pub fn reports(path: &Path) -> anyhow::Result<Vec<Report>> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
-    json::read(&text).map_err(|reason| anyhow::anyhow!("{shown}: {reason}"))
+    let reports = json::read(&text).map_err(|reason| anyhow::anyhow!("{shown}: {reason}"))?;
+    if reports.is_empty() {
+        bail!("{shown}: holds no report of any model, so there is nothing to compare");
+    }
+    Ok(reports)
 }
 
 /// Patterns (for shells that leave them as they are) and folders replaced by what is in them.
