@@ -204,6 +204,35 @@ fn decimal_ends_of_a_box_mean_the_decimals() {
 }
 
 #[test]
+fn an_input_is_held_at_the_decimal() {
+    // relu(+-(x_1 - f64(0.1)) + 1e-30 x_0) 1e30 with x_1 held at one tenth, which is below its nearest f64 by 5.6e-18:
+    // with - the ReLU is on and L = 1, with + it is off and L = 0.
+    let folder = Folder::new();
+    folder.write("box.txt", "0 1\n0.1 0.10\n");
+    for (sign, exact) in [(-1.0, 1.0), (1.0, 0.0)] {
+        let model = format!(
+            r#"{{"format": "lipbound-network/1", "name": "m", "input_shape": [2], "layers": [
+{{"type": "dense", "weight": [[{:e}, {sign:?}]], "bias": [{:?}]}}, {{"type": "relu"}},
+{{"type": "dense", "weight": [[1e30]], "bias": [0.0]}}]}}"#,
+            sign * 1e-30,
+            -sign * 0.1
+        );
+        folder.write("m.json", &model);
+        for norm in ["l1", "linf"] {
+            let run = ["compute", "m.json", "--norm", norm, "--box", "box.txt", "--format", "json"];
+            let report = &json(&stdout(folder.run(&run)))["reports"][0];
+            let (lower, best) = (report["lower"].as_f64(), report["best"].as_f64());
+            let (lower, best) = (lower.expect("a bound"), best.expect("a bound"));
+            // 1e-30 times 1e30 as f64 is 1 to a few units in the last place.
+            assert!(
+                lower <= exact && exact * (1.0 - 1e-15) <= best,
+                "{norm} {sign}: {lower} {best}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_lower_end_of_k_on_a_box_is_not_above_it() {
     // One sigmoid: K = L = its slope at 6, from mpmath.
     let folder = Folder::new();

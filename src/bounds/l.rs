@@ -30,7 +30,8 @@ L <= K <= every other bound.
 # Cost
 Best-first search over sets of inputs, each bounded by K5 and Ksdp of the slopes that are possible on it.
 Exponential in the worst case; --time-limit and --node-limit end it, and what is printed then is an
-interval that holds. In the default set up to 16 neurons with an undecided slope, in `all` up to 32.
+interval that holds. In the default set up to 16 neurons with an undecided slope, in `all` up to 32; of smooth
+activations only where it is named.
 
 # Rounding
 Ranges of arguments, K5 and Ksdp are rounded outwards. A region is dropped only where these ranges or
@@ -64,6 +65,14 @@ impl Bound for L {
             return Cost::Refused(Refusal(
                 "the search for L needs kinks to cut at, and these activations are smooth; on a box (--box) it can halve, and K bounds L everywhere".to_owned(),
             ));
+        }
+        // Smooth slopes narrow with the parts for as long as it runs: five neurons can take minutes.
+        let is_smooth = |stage: &Stage| match stage {
+            Stage::Componentwise(parts) => parts.iter().any(|(a, _)| !a.is_piecewise_linear()),
+            Stage::Pool(_) => false,
+        };
+        if network.stages.iter().any(is_smooth) {
+            return check_size(problem.chain()).map_or_else(Cost::Refused, |()| Cost::Open);
         }
         // A max-pooling is searched as it is written out with ReLUs, which are more than its windows.
         if problem.chain().has_pool() && problem.chain().neurons() <= FORESEEABLE {

@@ -58,24 +58,27 @@ impl Region {
         }
     }
 
-    /// The box, its ends rounded outwards where they are no 64-bit numbers, with a remark on that. Both ends of an
-    /// input that is held constant are the nearest one.
+    /// The box, its ends rounded outwards where they are no 64-bit numbers, with a remark on that. An input
+    /// whose two ends are the same number is held constant.
     fn input_box(&self, inputs: usize) -> anyhow::Result<Option<(InputBox, Option<String>)>> {
         if let Some(text) = &self.sides {
             let ends = match pair(text) {
-                Some((lo, hi)) => vec![side(&lo, &hi); inputs],
+                Some((lo, hi)) => vec![(lo, hi); inputs],
                 None => {
                     let table = file(text, 2, "--box takes LO,HI or a file")?;
                     let rows = table.nearest.nrows();
                     if rows != inputs {
                         bail!("--box {text}: found {rows} rows, but the model has {inputs} inputs");
                     }
-                    (0..rows).map(|i| side(&table.number(i, 0), &table.number(i, 1))).collect()
+                    (0..rows).map(|i| (table.number(i, 0), table.number(i, 1))).collect()
                 }
             };
-            let made = InputBox::between(&ends).map_err(anyhow::Error::msg);
+            let sides: Vec<(Interval, Interval)> =
+                ends.iter().map(|(lo, hi)| (lo.enclosure, hi.enclosure)).collect();
+            let made = InputBox::between(&sides, |j| ends[j].0 == ends[j].1);
+            let made = made.map_err(anyhow::Error::msg);
             let made = made.with_context(|| format!("--box {text}"))?;
-            let note = rounded(&made, ends.iter().any(|(lo, hi)| lo.lo < lo.hi || hi.lo < hi.hi));
+            let note = rounded(&made, sides.iter().any(|(lo, hi)| lo.lo < lo.hi || hi.lo < hi.hi));
             return Ok(Some((made, note)));
         }
         let (Some(text), Some(radius)) = (&self.center, &self.radius) else { return Ok(None) };
@@ -124,14 +127,6 @@ pub fn parse_radius(text: &str) -> Result<Radius, String> {
 fn pair(text: &str) -> Option<(Number, Number)> {
     let (lo, hi) = text.split_once(',')?;
     Some((lo.parse().ok()?, hi.parse().ok()?))
-}
-
-fn side(lo: &Number, hi: &Number) -> (Interval, Interval) {
-    if lo == hi {
-        let held = Interval::point(lo.nearest);
-        return (held, held);
-    }
-    (lo.enclosure, hi.enclosure)
 }
 
 fn file(text: &str, columns: usize, expected: &str) -> anyhow::Result<Table> {

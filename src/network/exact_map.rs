@@ -76,7 +76,7 @@ impl ExactMap {
     }
 
     /// The map of the inputs that move, where the others have these values; `None` for those that move.
-    pub fn with_constants(&self, values: impl Fn(usize) -> Option<f64>) -> Option<ExactMap> {
+    pub fn with_constants(&self, values: impl Fn(usize) -> Option<Interval>) -> Option<ExactMap> {
         let mut fixed =
             ExactMap { rows: Vec::with_capacity(self.rows.len()), bias: self.bias.clone() };
         for (row, bias) in self.rows.iter().zip(&mut fixed.bias) {
@@ -84,7 +84,9 @@ impl ExactMap {
             for (j, w) in row {
                 match values(*j) {
                     None => free.push((*j, w.clone())),
+                    // Where it lies is only known where it is a floating-point number.
                     Some(x) => {
+                        let x = (x.lo == x.hi).then_some(x.lo)?;
                         *bias = std::mem::replace(bias, Dyadic::ZERO) + w * &Dyadic::new(x)?;
                     }
                 }

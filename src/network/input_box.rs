@@ -18,6 +18,8 @@ use crate::numeric::{Interval, Matrix};
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputBox {
     sides: Vec<Interval>,
+    /// Whether an input is held constant, at a number in its side.
+    held: Vec<bool>,
     /// The sides with their ends rounded inwards; `None` where one of them has no floating-point number.
     points: Option<Vec<Interval>>,
 }
@@ -32,15 +34,18 @@ impl InputBox {
             .iter()
             .map(|&(lo, hi)| (Interval { lo, hi: lo }, Interval { lo: hi, hi }))
             .collect();
-        InputBox::between(&points)
+        InputBox::between(&points, |_| false)
     }
 
     /// The box whose lower and upper ends are only known to lie in intervals. An input is held constant where they
-    /// are the same point.
+    /// are the same point, or where `held` says that they are the same number.
     ///
     /// # Errors
     /// As [`InputBox::new`].
-    pub fn between(ends: &[(Interval, Interval)]) -> Result<InputBox, String> {
+    pub fn between(
+        ends: &[(Interval, Interval)],
+        held: impl Fn(usize) -> bool,
+    ) -> Result<InputBox, String> {
         for (j, (lo, hi)) in ends.iter().enumerate() {
             let finite = [lo.lo, lo.hi, hi.lo, hi.hi].iter().all(|x| x.is_finite());
             if !finite || lo.lo > hi.lo || lo.hi > hi.hi {
@@ -50,18 +55,22 @@ impl InputBox {
                 ));
             }
         }
-        let is_constant = |(lo, hi): &(Interval, Interval)| lo.lo == hi.hi;
-        if ends.iter().all(is_constant) {
+        let is_held = |(j, (lo, hi)): (usize, &(Interval, Interval))| lo.lo == hi.hi || held(j);
+        let held: Vec<bool> = ends.iter().enumerate().map(is_held).collect();
+        if held.iter().all(|&held| held) {
             return Err("the box is a single point, expected an input that can move".to_owned());
         }
         let outwards = |(lo, hi): &(Interval, Interval)| Interval { lo: lo.lo, hi: hi.hi };
         let inwards = |(lo, hi): &(Interval, Interval)| {
             (lo.hi <= hi.lo).then_some(Interval { lo: lo.hi, hi: hi.lo })
         };
-        Ok(InputBox {
-            sides: ends.iter().map(outwards).collect(),
-            points: ends.iter().map(inwards).collect(),
-        })
+        // Where a constant lies exactly makes no difference to the points of the others.
+        let points = ends
+            .iter()
+            .zip(&held)
+            .map(|(ends, &held)| if held { Some(outwards(ends)) } else { inwards(ends) });
+        let points = points.collect();
+        Ok(InputBox { sides: ends.iter().map(outwards).collect(), held, points })
     }
 
     /// The inputs within `radius` of `center`, input by input; ends that are not floating-point numbers
@@ -83,7 +92,7 @@ impl InputBox {
             return Err(format!("the radius is {}, expected a positive finite number", radius.hi));
         }
         let ends = |&c: &Interval| (c - radius, c + radius);
-        InputBox::between(&center.iter().map(ends).collect::<Vec<_>>())
+        InputBox::between(&center.iter().map(ends).collect::<Vec<_>>(), |_| false)
     }
 
     /// The interval of each input.
@@ -98,7 +107,7 @@ impl InputBox {
 
     /// Whether the input is held constant.
     pub fn is_constant(&self, input: usize) -> bool {
-        self.sides[input].lo == self.sides[input].hi
+        self.held[input]
     }
 
     /// The interval of each input with its ends rounded inwards, so that all of it was meant; `None` where no
@@ -123,6 +132,9 @@ impl InputBox {
     /// A number between the ends of a side; `None` where there is none.
     pub fn middle(&self, input: usize) -> Option<f64> {
         let Interval { lo, hi } = self.sides[input];
+        if self.held[input] {
+            return None;
+        }
         Some(self.sides[input].midpoint()).filter(|&middle| lo < middle && middle < hi)
     }
 
@@ -148,14 +160,17 @@ impl InputBox {
         reason = "to nearest, as it says: for the order of a search"
     )]
     pub fn radius(&self, input: usize) -> f64 {
+        if self.held[input] {
+            return 0.0;
+        }
         0.5 * self.sides[input].hi - 0.5 * self.sides[input].lo
     }
 
     /// A lower bound of the distance of `x` from the faces of the box in the maximum norm; negative
     /// outside. Constant inputs have no faces.
     pub fn depth(&self, x: &[f64]) -> f64 {
-        let free = self.sides.iter().zip(x).filter(|(side, _)| side.lo < side.hi);
-        free.map(|(side, &x)| sub_down(x, side.lo).min(sub_down(side.hi, x)))
+        let free = self.sides.iter().zip(x).zip(&self.held).filter(|(_, held)| !**held);
+        free.map(|((side, &x), _)| sub_down(x, side.lo).min(sub_down(side.hi, x)))
             .fold(f64::INFINITY, f64::min)
     }
 }
@@ -204,7 +219,7 @@ impl LoweredNetwork {
                 let keep = |j: usize, x: f64| if input.is_constant(j) { 0.0 } else { x };
                 m.transposed().map(keep).transposed()
             };
-            let constant = |j: usize| input.is_constant(j).then(|| input.sides()[j].lo);
+            let constant = |j: usize| input.is_constant(j).then(|| input.sides()[j]);
             let whole = ExactMap::of(&self.affine_map(0));
             exact[0] = whole.and_then(|map| map.with_constants(constant)).map(Arc::new);
             let first = &mut maps[0];
@@ -238,14 +253,17 @@ mod tests {
     #[test]
     fn decimal_ends_are_rounded_outwards_and_points_inwards() {
         let of = |text: &str| text.parse::<Number>().expect("a decimal").enclosure;
-        let b = InputBox::between(&[(of("0"), of("0.3")), (of("0.3"), of("1"))]).expect("a box");
+        let b = InputBox::between(&[(of("0"), of("0.3")), (of("0.3"), of("1"))], |_| false)
+            .expect("a box");
         // 0.3 as f64 is below three tenths.
         assert_eq!((b.sides()[0].lo, b.sides()[0].hi), (0.0, 0.3f64.next_up()));
         assert!(b.contains(&[0.3, 0.5]) && !b.contains(&[0.3f64.next_up(), 0.5]));
         assert!(!b.contains(&[0.3, 0.3]));
         // Between two neighbours there is no point to look at.
-        let empty =
-            InputBox::between(&[(of("0.30000000000000000001"), of("0.30000000000000000002"))]);
+        let empty = InputBox::between(
+            &[(of("0.30000000000000000001"), of("0.30000000000000000002"))],
+            |_| false,
+        );
         assert!(empty.expect("a box").points().is_none());
     }
 

@@ -197,7 +197,8 @@ fn line(row: &Row, style: Style) -> String {
         };
         let mark = if cell.best { "*" } else { " " };
         let number = if cell.estimate { format!("~{}", cell.text) } else { cell.text.clone() };
-        let number = format!("{number:>width$}{mark}", width = NUMBER - 1);
+        // Denormal numbers fill the column.
+        let number = format!(" {number:>width$}{mark}", width = NUMBER - 2);
         let number = match (cell.best, cell.estimate) {
             (true, _) => styled(&number, BEST, style),
             (_, true) => styled(&number, DIM, style),
