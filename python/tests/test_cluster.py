@@ -94,7 +94,7 @@ class Parallel(Cluster):
         for size in ("4", "10"):
             with self.subTest(size):
                 arguments = [SCRIPTS / "rows.sh", f"reports{size}", MLP, "10", size]
-                done = self.run_script(*arguments, OPTIONS="--bounds k5")
+                done = self.run_script(*arguments, OPTIONS="--bounds k5 --activation relu")
                 reports = sorted((self.folder / f"reports{size}").glob("from*.json"))
                 self.assertEqual([path.stem for path in reports], ["from0", "from4", "from8"][: -(-10 // int(size))])
                 found = [json.loads(path.read_text())["reports"][0] for path in reports]
